@@ -1,0 +1,251 @@
+"""The guard: the one place where a frame becomes fit to be shown.
+
+Every frame that leaves passes here, and only here is a `ProtectedFrame` made.
+The guard holds no thread and reads no clock; whoever calls it says what time
+it is, so its timing is exact in tests.
+
+States::
+
+    PROTECTED    the newest frame was filtered, checked and is fresh
+    HOLDING      something failed or is late: the last protected frame, for `hold_s`
+    PLACEHOLDER  nothing protected to show: a card that says why
+    OFF          the person switched protection off: the raw picture
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import cv2
+import numpy as np
+
+from camfilter.card import draw_card
+from camfilter.errors import FilterFault
+from camfilter.faces.base import Face
+from camfilter.frames import Pixels, RawFrame, Size
+
+__all__ = ["Guard", "GuardState", "ProtectedFrame", "check"]
+
+_SEAL: Final = object()
+
+
+class GuardState(Enum):
+    """What the far end sees at this moment."""
+
+    PROTECTED = "protected"
+    HOLDING = "holding"
+    PLACEHOLDER = "placeholder"
+    OFF = "off"
+
+
+class ProtectedFrame:
+    """A picture that the guard let out. Only the guard can make one.
+
+    In state OFF the picture is the raw one, because the person chose that; in
+    every other state it is a checked picture or a card.
+
+    Attributes:
+        pixels: (height, width, 3) uint8, BGR, marked read-only.
+        state: why this picture is fit to be shown.
+        index: index of the raw frame it stands for.
+        time_s: stream time in seconds at which it is shown.
+        reason: why the picture is held or replaced; empty when protected.
+    """
+
+    __slots__ = ("index", "pixels", "reason", "state", "time_s")
+
+    def __init__(
+        self,
+        seal: object,
+        pixels: Pixels,
+        state: GuardState,
+        index: int,
+        time_s: float,
+        reason: str,
+    ) -> None:
+        if seal is not _SEAL:
+            raise TypeError("Only the guard makes a ProtectedFrame.")
+        pixels = pixels.view()
+        pixels.flags.writeable = False
+        self.pixels = pixels
+        self.state = state
+        self.index = index
+        self.time_s = time_s
+        self.reason = reason
+
+    @property
+    def size(self) -> Size:
+        """Width and height in pixels."""
+        return Size.of(self.pixels)
+
+
+def check(raw: RawFrame, pixels: Pixels, faces: Sequence[Face], budget_levels: int) -> int:
+    """Prove that a filtered picture keeps its promises, or refuse it.
+
+    Args:
+        raw: what came from the source.
+        pixels: what the filter made of it.
+        faces: the faces that had to be changed.
+        budget_levels: greatest change allowed for any pixel, in levels.
+
+    Returns:
+        The greatest change of any pixel, in levels.
+
+    Raises:
+        FilterFault: wrong type, wrong shape, a change over the budget, or a face left bare.
+    """
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
+        raise FilterFault("The filter returned something that is not an 8-bit picture.")
+    if pixels.shape != raw.pixels.shape:
+        raise FilterFault(f"The filter returned {pixels.shape} for a {raw.pixels.shape} frame.")
+    if pixels is raw.pixels or np.shares_memory(pixels, raw.pixels):
+        raise FilterFault("The filter returned the raw frame's own memory.")
+    linf = int(cv2.norm(raw.pixels, pixels, cv2.NORM_INF))
+    if linf > budget_levels:
+        raise FilterFault(f"A pixel moved by {linf} levels; the budget is {budget_levels}.")
+    for face in faces:
+        rows, columns = face.box.within(raw.size).slices()
+        before, after = raw.pixels[rows, columns], pixels[rows, columns]
+        if before.size == 0 or cv2.norm(before, after, cv2.NORM_INF) < 1:
+            raise FilterFault("A face came out unchanged: the perturbation is empty.")
+    return linf
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """The newest protected picture and the stream time at which it was taken."""
+
+    pixels: Pixels
+    index: int
+    time_s: float
+
+
+class Guard:
+    """Lets protected frames out and stands in with something safe when there is none.
+
+    Thread-safe: a filter thread may `admit` and `fault` while the pacing thread
+    asks for `frame`.
+
+    Args:
+        fresh_s: a protected frame younger than this counts as current, in seconds.
+        hold_s: how long the last protected frame may stand in, in seconds.
+        card: draws the placeholder, from size and reason.
+    """
+
+    def __init__(
+        self,
+        *,
+        fresh_s: float = 0.2,
+        hold_s: float = 0.5,
+        card: Callable[[Size, str], Pixels] = draw_card,
+    ) -> None:
+        self._fresh_s = fresh_s
+        self._hold_s = hold_s
+        self._draw_card = card
+        self._lock = threading.Lock()
+        self._enabled = True
+        self._newest: _Admitted | None = None
+        self._raw: RawFrame | None = None
+        self._reason = "Protection is starting."
+        self._faulty = False
+        self._card: tuple[Size, str, Pixels] | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """True unless the person switched protection off."""
+        with self._lock:
+            return self._enabled
+
+    def switch(self, on: bool) -> None:
+        """Turn protection on or off, because the person asked for it.
+
+        Either way what was shown before is forgotten: turning on starts with a
+        card, never with a raw frame that happened to be the newest.
+        """
+        with self._lock:
+            if on == self._enabled:
+                return
+            self._enabled = on
+            self._raw = None
+            self._forget("Protection is starting." if on else "Waiting for a picture.")
+
+    def admit(
+        self, raw: RawFrame, pixels: Pixels, faces: Sequence[Face], budget_levels: int
+    ) -> int:
+        """Check a filtered picture and make it the one to be shown.
+
+        Returns:
+            The greatest change of any pixel, in levels.
+
+        Raises:
+            FilterFault: the picture breaks a promise (see `check`); the caller reports
+                it by `fault`, as any other failure.
+        """
+        linf = check(raw, pixels, faces, budget_levels)
+        with self._lock:
+            if self._enabled:
+                self._newest = _Admitted(pixels, raw.index, raw.time_s)
+                self._faulty = False
+        return linf
+
+    def pass_raw(self, raw: RawFrame) -> None:
+        """Offer a raw frame; it is kept only while the person has protection off."""
+        with self._lock:
+            if not self._enabled:
+                self._raw = raw
+
+    def fault(self, reason: str) -> None:
+        """Something failed: hold, then show a card with this reason until a frame is admitted."""
+        with self._lock:
+            self._faulty = True
+            self._reason = reason
+
+    def reset(self, reason: str) -> None:
+        """Forget every picture, so that the next thing shown is a card with this reason."""
+        with self._lock:
+            self._forget(reason)
+
+    def frame(self, now_s: float, index: int, size: Size) -> ProtectedFrame:
+        """What may be shown now.
+
+        Args:
+            now_s: stream time in seconds.
+            index: index of the raw frame it stands for, or a running number.
+            size: size of the card, should one be needed.
+        """
+        with self._lock:
+            if not self._enabled:
+                if self._raw is not None:
+                    return self._seal(self._raw.pixels, GuardState.OFF, index, now_s, "")
+                return self._placeholder(size, index, now_s)
+            newest = self._newest
+            if newest is None:
+                return self._placeholder(size, index, now_s)
+            age_s = now_s - newest.time_s
+            if not self._faulty and age_s <= self._fresh_s:
+                return self._seal(newest.pixels, GuardState.PROTECTED, newest.index, now_s, "")
+            if not self._faulty:
+                self._reason = f"No new picture for {age_s:.1f} s."
+            if age_s <= self._hold_s:
+                return self._seal(newest.pixels, GuardState.HOLDING, index, now_s, self._reason)
+            return self._placeholder(size, index, now_s)
+
+    def _forget(self, reason: str) -> None:
+        self._newest = None
+        self._faulty = True
+        self._reason = reason
+
+    def _placeholder(self, size: Size, index: int, now_s: float) -> ProtectedFrame:
+        if self._card is None or self._card[:2] != (size, self._reason):
+            self._card = (size, self._reason, self._draw_card(size, self._reason))
+        return self._seal(self._card[2], GuardState.PLACEHOLDER, index, now_s, self._reason)
+
+    @staticmethod
+    def _seal(
+        pixels: Pixels, state: GuardState, index: int, now_s: float, reason: str
+    ) -> ProtectedFrame:
+        return ProtectedFrame(_SEAL, pixels, state, index, now_s, reason)
