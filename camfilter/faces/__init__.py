@@ -1,0 +1,1 @@
+"""Faces in a frame: finding them, following them, and where their parts lie."""

@@ -1,0 +1,1 @@
+"""The recogniser that the chain attacks, as graphs whose hashes are proved."""

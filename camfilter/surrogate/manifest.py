@@ -7,7 +7,7 @@ file can never perturb a face.
 from __future__ import annotations
 
 import hashlib
-from enum import Enum
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\.onnx$")]
 
 
-class GraphKind(str, Enum):
+class GraphKind(StrEnum):
     """What a graph computes.
 
     STEP: picture in, one FGSM stage and the logits of the picture out.

@@ -1,0 +1,54 @@
+"""Start of the program: every error is one line, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from camfilter.cli.app import app
+from camfilter.errors import CamfilterError
+
+__all__ = ["main"]
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+# Typer carries its own copy of click and exports only this leaf of its usage errors.
+_UsageError = typer.BadParameter.__bases__[0]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: words after the program's name; None takes those of the process.
+
+    Returns:
+        Exit status: 0 done, 2 something the person must change, 130 interrupted.
+    """
+    try:
+        status = app(args=arguments, prog_name="camfilter", standalone_mode=False)
+    except CamfilterError as error:
+        return _complain(str(error))
+    except typer.Abort:
+        return EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_BAD_INPUT
+    except Exception as error:
+        if isinstance(error, _UsageError):
+            return _complain(f"{error.format_message()} See camfilter --help.")  # type: ignore[attr-defined]
+        raise
+    return int(status or 0)
+
+
+def _complain(line: str) -> int:
+    print(f"camfilter: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
+    return EXIT_BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""The commands, and what they share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from camfilter import __version__
+from camfilter.cli.demo import demo
+from camfilter.cli.devices import devices
+from camfilter.cli.run import run
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Keep your emotions private in video calls: you look the same to people, "
+    "software that reads expressions reads another one.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.command()(run)
+app.command()(demo)
+app.command()(devices)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"camfilter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Options that come before a command."""

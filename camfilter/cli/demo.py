@@ -1,0 +1,81 @@
+"""`camfilter demo`: the filter on a portrait that comes with a dependency, no camera needed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from camfilter.assembly import build_filter
+from camfilter.cli.comparison import Pair, draw_comparison, write_picture
+from camfilter.cli.progress import FrameProgress
+from camfilter.cli.run import Epsilon, JsonFile, chain_settings, parse_provider
+from camfilter.cli.summary import in_words, write_json
+from camfilter.errors import NothingProtected
+from camfilter.frames import RawFrame
+from camfilter.guard import Guard, GuardState, ProtectedFrame
+from camfilter.pipeline import run_every_frame
+from camfilter.protector import Protector
+from camfilter.report import RunReport
+from camfilter.sinks import open_sink
+from camfilter.sources.demo import DemoSource
+from camfilter.surrogate.onnx import OnnxSurrogate
+
+__all__ = ["demo"]
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Folder for demo.mp4 and demo.png.", show_default="here")
+    ] = Path(),
+    epsilon: Epsilon = "6/255",
+    chain_length: Annotated[int, typer.Option(help="Stages of the chain, 1 to 200.")] = 10,
+    provider: Annotated[str, typer.Option(help="auto, cpu, cuda or tensorrt.")] = "auto",
+    json: JsonFile = None,
+) -> None:
+    """Protect a moving portrait and show it before and after."""
+    settings = chain_settings(epsilon=epsilon, chain_length=chain_length)
+    surrogate = OnnxSurrogate(settings.surrogate, parse_provider(provider))
+    video, picture = out / "demo.mp4", out / "demo.png"
+    source, guard, report = DemoSource(), Guard(), RunReport()
+    protector = Protector(lambda: build_filter(settings, surrogate, stills=False), guard, report)
+    middle = (source.info.frame_count or 1) // 2
+    pair: list[Pair] = []
+
+    def keep_middle(raw: RawFrame, frame: ProtectedFrame) -> None:
+        progress.advance()
+        if frame.state is GuardState.PROTECTED and raw.index == middle:
+            pair.append(Pair(raw.pixels, frame.pixels))
+
+    started = time.monotonic()
+    protector.prepare()
+    with (
+        source,
+        open_sink(str(video), source.info.size, source.info.rate_hz) as sink,
+        FrameProgress("demo", source.info.frame_count) as progress,
+    ):
+        run_every_frame(source, protector, guard, sink, report, on_frame=keep_middle)
+    protector.close()
+    elapsed_s = time.monotonic() - started
+    figures: dict[str, Any] = {
+        "source": "demo",
+        "sink": str(video),
+        "picture": str(picture),
+        "surrogate": surrogate.name,
+        "provider": surrogate.provider,
+        "settings": settings.model_dump(mode="json"),
+        "elapsed_s": round(elapsed_s, 3),
+        **report.as_json(elapsed_s),
+    }
+    if json is not None:
+        write_json(json, figures)
+    console = Console()
+    for line in in_words(figures):
+        console.print(line, highlight=False, soft_wrap=True)
+    if not pair:
+        raise NothingProtected("The demo's middle frame could not be protected.")
+    write_picture(picture, draw_comparison(pair[0], surrogate))
+    console.print(f"Look at {video} and {picture}.", highlight=False, soft_wrap=True)

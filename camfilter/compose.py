@@ -1,0 +1,83 @@
+"""Carry a perturbation from the surrogate's grid onto the face in the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from camfilter.chain import Perturbation
+from camfilter.errors import FilterFault
+from camfilter.faces.base import Face
+from camfilter.frames import Pixels, Size
+from camfilter.geometry import Crop, frame_to_grid
+from camfilter.settings import LEVELS
+
+__all__ = ["compose"]
+
+
+def compose(
+    pixels: Pixels, faces: Sequence[Face], perturbation: Perturbation, budget_levels: int
+) -> Pixels:
+    """Add each face's change of luma to the frame, rounded to whole levels.
+
+    The same whole number is added to blue, green and red, which changes luma
+    and leaves colour alone. Faces that overlap share the budget.
+
+    Args:
+        pixels: (height, width, 3) uint8, BGR; not written to.
+        faces: where each perturbation belongs.
+        perturbation: one change for each face, on the surrogate's grid.
+        budget_levels: greatest change of any pixel, in levels.
+
+    Returns:
+        A new picture of the same shape; outside the faces it is equal to `pixels`.
+
+    Raises:
+        FilterFault: the perturbation holds a number that is not finite, or does not fit the faces.
+    """
+    if len(perturbation.delta) != len(faces):
+        raise FilterFault("The chain answered for another number of faces.")
+    if not np.isfinite(perturbation.delta).all():
+        raise FilterFault("The perturbation holds a number that is not finite.")
+    composed = pixels.copy()
+    done: list[Face] = []
+    for face, delta in zip(faces, perturbation.delta, strict=True):
+        box = face.box.within(Size.of(pixels))
+        if box.area == 0:
+            continue
+        part = box.slices()
+        levels = _levels_in_box(
+            delta, face, box.left, box.top, (box.right - box.left, box.bottom - box.top)
+        )
+        np.clip(levels, -budget_levels, budget_levels, out=levels)
+        change = cv2.merge([levels, levels, levels])
+        cv2.add(composed[part], change, dst=composed[part], dtype=cv2.CV_8U)
+        if any(face.box.common(other.box).area for other in done):
+            _limit(composed[part], pixels[part], budget_levels)
+        done.append(face)
+    return composed
+
+
+def _levels_in_box(
+    delta: Crop, face: Face, left: int, top: int, size: tuple[int, int]
+) -> NDArray[np.int16]:
+    """The change in whole levels for each pixel of a box of the frame."""
+    matrix = frame_to_grid(face.to_unit, delta.shape[0], left, top)
+    native = cv2.warpAffine(
+        delta * np.float32(LEVELS),
+        matrix,
+        size,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+    )
+    return np.rint(native, out=native).astype(np.int16)
+
+
+def _limit(composed: Pixels, pixels: Pixels, budget_levels: int) -> None:
+    """Bring a part where faces overlap back within the budget, in place."""
+    low = cv2.subtract(pixels, np.full(pixels.shape, budget_levels, np.uint8))
+    high = cv2.add(pixels, np.full(pixels.shape, budget_levels, np.uint8))
+    np.clip(composed, low, high, out=composed)

@@ -1,0 +1,79 @@
+"""One frame's way through the filter: find faces, run the chain, put the change back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from camfilter.chain import Chain
+from camfilter.compose import compose
+from camfilter.faces.base import FaceFinder
+from camfilter.filtered import Filtered, PartTimes
+from camfilter.frames import RawFrame
+from camfilter.geometry import cut_crop, outline_mask
+from camfilter.meter import FaceMeasure, measure
+
+__all__ = ["FaceFilter", "FrameFilter"]
+
+
+class FrameFilter(Protocol):
+    """Turns a raw frame into a filtered picture. May raise anything: the guard stands behind it."""
+
+    def apply(self, raw: RawFrame) -> Filtered:
+        """Filter one frame; frames come in order."""
+
+    def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
+        """What the surrogate reads in each face before and after."""
+
+    def close(self) -> None:
+        """Release models; closing twice does nothing."""
+
+
+class FaceFilter:
+    """The real filter.
+
+    Args:
+        finder: finds faces.
+        chain: finds the perturbation.
+        clock: reads a monotonic time in seconds.
+    """
+
+    def __init__(
+        self, finder: FaceFinder, chain: Chain, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._finder = finder
+        self._chain = chain
+        self._clock = clock
+
+    def apply(self, raw: RawFrame) -> Filtered:
+        """Filter one frame; frames come in order."""
+        start = self._clock()
+        faces = tuple(self._finder.find(raw.pixels))
+        found = self._clock()
+        budget_levels = self._chain.settings.budget_levels
+        if not faces:
+            times = PartTimes(1e3 * (found - start), 0.0, 0.0)
+            no_logits = np.empty((0, 0), np.float32)
+            return Filtered(raw.pixels.copy(), (), no_logits, budget_levels, times)
+        size_px = self._chain.surrogate.size_px
+        crops = np.stack([cut_crop(raw.pixels, face, size_px) for face in faces])
+        masks = np.stack([outline_mask(face, size_px) for face in faces])
+        perturbation = self._chain.perturb(crops, masks)
+        chained = self._clock()
+        pixels = compose(raw.pixels, faces, perturbation, budget_levels)
+        composed = self._clock()
+        times = PartTimes(
+            1e3 * (found - start), 1e3 * (chained - found), 1e3 * (composed - chained)
+        )
+        return Filtered(pixels, faces, perturbation.clean_logits, budget_levels, times)
+
+    def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
+        """What the surrogate reads in each face before and after; one forward pass a face."""
+        return measure(raw.pixels, filtered, self._chain.surrogate)
+
+    def close(self) -> None:
+        """Release models; closing twice does nothing."""
+        self._finder.close()

@@ -1,0 +1,46 @@
+"""A filtered picture between the filter and the guard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camfilter.faces.base import Face
+from camfilter.frames import Pixels
+
+__all__ = ["Filtered", "PartTimes"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartTimes:
+    """How long each part took for one frame, in milliseconds."""
+
+    detect_ms: float
+    chain_ms: float
+    compose_ms: float
+
+    @property
+    def total_ms(self) -> float:
+        """All parts together."""
+        return self.detect_ms + self.chain_ms + self.compose_ms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filtered:
+    """A filtered picture on its way to the guard, which proves it before anyone sees it.
+
+    Attributes:
+        pixels: (height, width, 3) uint8, BGR.
+        faces: the faces that were changed.
+        clean_logits: (faces, 8) what the surrogate reads in them before the change.
+        budget_levels: greatest change that was allowed, in levels.
+        times: how long the parts took.
+    """
+
+    pixels: Pixels
+    faces: tuple[Face, ...]
+    clean_logits: NDArray[np.float32]
+    budget_levels: int
+    times: PartTimes

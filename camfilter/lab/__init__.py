@@ -1,0 +1,1 @@
+"""The lab: training, export and research. It imports the core and is never imported by it."""

@@ -1,0 +1,34 @@
+"""What every sink does in a ``with`` block."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+__all__ = ["ClosedOnExit"]
+
+
+class ClosedOnExit:
+    """Closes the sink when the ``with`` block ends well, aborts it when it ends by an error."""
+
+    def close(self) -> None:
+        """Finish what was written; closing twice does nothing."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Leave nothing half-written behind."""
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()

@@ -1,0 +1,151 @@
+"""The virtual camera that Zoom, Teams, Meet or OBS can pick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from camfilter.atomic import one_line
+from camfilter.errors import SinkError
+from camfilter.frames import Pixels, Size
+from camfilter.guard import ProtectedFrame
+from camfilter.sinks.base import pixels_of
+from camfilter.sinks.closing import ClosedOnExit
+from camfilter.sinks.shape import even, fitted, padded_to_even
+from camfilter.sinks.v4l2 import loopback_nodes, rearm
+
+__all__ = ["VirtualCamera", "VirtualCameraSink", "open_pyvirtualcam"]
+
+_LINUX_HINT: Final = "Load the driver: sudo modprobe v4l2loopback exclusive_caps=1."
+_OTHER_HINT: Final = "Install OBS and start its virtual camera once."
+
+
+class VirtualCamera(Protocol):
+    """The part of `pyvirtualcam.Camera` that is used here."""
+
+    @property
+    def device(self) -> str:
+        """The device in use."""
+
+    def send(self, frame: Pixels) -> None:
+        """Show one BGR picture."""
+
+    def close(self) -> None:
+        """Release the device."""
+
+
+def open_pyvirtualcam(size: Size, rate_hz: float, device: str | None) -> VirtualCamera:
+    """Open a virtual camera for BGR pictures; raises RuntimeError where there is none."""
+    try:
+        import pyvirtualcam  # noqa: PLC0415 - its native part may be missing
+    except ImportError as error:
+        raise RuntimeError(f"pyvirtualcam does not load: {one_line(error)}") from error
+    camera: VirtualCamera = pyvirtualcam.Camera(
+        size.width, size.height, rate_hz, fmt=pyvirtualcam.PixelFormat.BGR, device=device
+    )
+    return camera
+
+
+class VirtualCameraSink(ClosedOnExit):
+    """Shows frames as a camera. It does not pace: a frame is shown when it is written.
+
+    An odd size is made even by repeating the last column or row, and a frame of
+    another size (a camera that came back with one) is fitted in. The native
+    writer hides failures, so a node that vanished or was replaced is looked for
+    before each frame.
+
+    Args:
+        size: width and height to announce, rounded up to even numbers.
+        rate_hz: frames a second to announce.
+        device: "/dev/video10", or a name on other systems; None for the first free one.
+        open_camera: opens the camera from size, rate and device.
+        mend: tries to free a stuck node; True when it did something.
+        nodes: loopback nodes to mend where no device is named.
+
+    Raises:
+        SinkError: there is no virtual camera, or it is in use.
+    """
+
+    def __init__(
+        self,
+        size: Size,
+        rate_hz: float,
+        device: str | None = None,
+        *,
+        open_camera: Callable[[Size, float, str | None], VirtualCamera] = open_pyvirtualcam,
+        mend: Callable[[str], bool] = rearm,
+        nodes: Callable[[], tuple[str, ...]] = loopback_nodes,
+    ) -> None:
+        self._size = even(size)
+        self._camera: VirtualCamera | None
+        try:
+            self._camera = open_camera(self._size, rate_hz, device)
+        except (RuntimeError, OSError, ValueError) as error:
+            if not any(mend(node) for node in ([device] if device else nodes())):
+                raise _unavailable(device, error) from error
+            try:
+                self._camera = open_camera(self._size, rate_hz, device)
+            except (RuntimeError, OSError, ValueError) as again:
+                raise _unavailable(device, again) from again
+        self._device = self._camera.device
+        self._node = _node_id(self._device)
+
+    @property
+    def name(self) -> str:
+        """What a person would call the sink."""
+        return f"virtual camera {self._device}"
+
+    @property
+    def device(self) -> str:
+        """The device in use ("/dev/video10")."""
+        return self._device
+
+    def write(self, frame: ProtectedFrame) -> None:
+        """Show one frame.
+
+        Raises:
+            UnguardedFrame: the frame was not made by the guard.
+            SinkError: the device is gone or refuses the frame.
+        """
+        pixels = pixels_of(frame)
+        if self._camera is None:
+            raise SinkError(f"The {self.name} is closed.")
+        if _node_id(self._device) != self._node:
+            raise SinkError(f"The {self.name} is gone.", "Was its driver unloaded?")
+        try:
+            self._camera.send(fitted(padded_to_even(pixels), self._size))
+        except (RuntimeError, OSError, ValueError, TypeError) as error:
+            raise SinkError(f"The {self.name} refused a frame: {one_line(error)}.") from error
+
+    def close(self) -> None:
+        """Release the device; closing twice does nothing.
+
+        Raises:
+            SinkError: the device cannot be released.
+        """
+        camera, self._camera = self._camera, None
+        if camera is None:
+            return
+        try:
+            camera.close()
+        except (RuntimeError, OSError) as error:
+            raise SinkError(f"The {self.name} cannot be closed: {one_line(error)}.") from error
+
+
+def _node_id(device: str) -> tuple[int, int] | None:
+    """What tells a device node from another one of the same name; None for no node."""
+    if not device.startswith("/"):
+        return None
+    try:
+        status = Path(device).stat()
+    except OSError:
+        return None
+    return status.st_ino, getattr(status, "st_rdev", 0)
+
+
+def _unavailable(device: str | None, error: Exception) -> SinkError:
+    name = f"virtual camera {device}" if device else "virtual camera"
+    hint = _LINUX_HINT if sys.platform == "linux" else _OTHER_HINT
+    return SinkError(f"There is no {name} to write to: {one_line(error)}.", hint)
