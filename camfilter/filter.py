@@ -37,7 +37,7 @@ class FaceFilter:
 
     Args:
         finder: finds faces.
-        chain: finds the perturbation.
+        chain: finds the perturbation; another one may take its place between two frames.
         clock: reads a monotonic time in seconds.
     """
 
@@ -45,7 +45,7 @@ class FaceFilter:
         self, finder: FaceFinder, chain: Chain, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._finder = finder
-        self._chain = chain
+        self.chain = chain
         self._clock = clock
 
     def apply(self, raw: RawFrame) -> Filtered:
@@ -53,15 +53,15 @@ class FaceFilter:
         start = self._clock()
         faces = tuple(self._finder.find(raw.pixels))
         found = self._clock()
-        budget_levels = self._chain.settings.budget_levels
+        budget_levels = self.chain.settings.budget_levels
         if not faces:
             times = PartTimes(1e3 * (found - start), 0.0, 0.0)
             no_logits = np.empty((0, 0), np.float32)
             return Filtered(raw.pixels.copy(), (), no_logits, budget_levels, times)
-        size_px = self._chain.surrogate.size_px
+        size_px = self.chain.surrogate.size_px
         crops = np.stack([cut_crop(raw.pixels, face, size_px) for face in faces])
         masks = np.stack([outline_mask(face, size_px) for face in faces])
-        perturbation = self._chain.perturb(crops, masks)
+        perturbation = self.chain.perturb(crops, masks)
         chained = self._clock()
         pixels = compose(raw.pixels, faces, perturbation, budget_levels)
         composed = self._clock()
@@ -72,7 +72,7 @@ class FaceFilter:
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         """What the surrogate reads in each face before and after; one forward pass a face."""
-        return measure(raw.pixels, filtered, self._chain.surrogate)
+        return measure(raw.pixels, filtered, self.chain.surrogate)
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""

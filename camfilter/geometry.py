@@ -112,4 +112,4 @@ def outline_mask(face: Face, size_px: int) -> Crop:
 def _unit_square_in_frame(to_unit: Similarity) -> Points:
     inverse = cv2.invertAffineTransform(to_unit)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64)
-    return (corners @ inverse[:, :2].T + inverse[:, 2]).astype(np.float32)
+    return np.asarray(corners @ inverse[:, :2].T + inverse[:, 2], np.float32)

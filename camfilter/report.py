@@ -56,6 +56,7 @@ class RunReport:
         self.faces = 0
         self.faces_held = 0
         self.faults: Counter[str] = Counter()
+        self.latest: tuple[FaceMeasure, ...] = ()
         self._states: Counter[GuardState] = Counter()
         self._linf_levels = 0
         self._budget_levels = 0
@@ -79,6 +80,7 @@ class RunReport:
 
     def measured(self, measures: Sequence[FaceMeasure]) -> None:
         """Count what was read in the faces of a frame."""
+        self.latest = tuple(measures)
         for face in measures:
             self._measured += 1
             self._fooled += face.fooled
@@ -95,6 +97,11 @@ class RunReport:
     def count(self, state: GuardState) -> int:
         """How many frames left in this state."""
         return self._states[state]
+
+    @property
+    def latency_ms(self) -> float:
+        """Median time of the filter for a frame, in ms; 0 before the first."""
+        return self._times["total"].percentile_ms(50)
 
     @property
     def fooled_share(self) -> float | None:

@@ -139,7 +139,7 @@ class ChainSettings(BaseModel):
         return self
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> ChainSettings:
+    def of(cls, values: Mapping[str, Any]) -> Self:
         """Check values that came from a person.
 
         Raises:

@@ -30,8 +30,8 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
     rules[aten.avg_pool2d_backward.default] = avg_pool2d_backward
     rules[aten.max_pool2d_with_indices_backward.default] = max_pool2d_backward
     rules[aten.elu_backward.default] = elu_backward
-    # rules[aten.silu.default] = silu
-    # rules[aten.silu_backward.default] = silu_backward
+    rules[aten.silu.default] = silu
+    rules[aten.silu_backward.default] = silu_backward
     return rules
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from torch import nn
 
 import onnx
 from camfilter.expressions import EXPRESSIONS
@@ -15,8 +17,15 @@ from camfilter.surrogate.manifest import MANIFEST_FILE, GraphKind, GraphSpec, Ma
 __all__ = ["publish_graphs"]
 
 
+Export = Callable[[nn.Module, GraphKind, int], bytes]
+
+
 def publish_graphs(
-    surrogate: SurrogateFolder, folder: Path, batches: Sequence[int] = (1, 4)
+    surrogate: SurrogateFolder,
+    folder: Path,
+    batches: Sequence[int] = (1, 4),
+    *,
+    export: Export = graph_bytes,
 ) -> tuple[GraphSpec, ...]:
     """Export all graphs of a surrogate and enter them into the manifest.
 
@@ -27,6 +36,7 @@ def publish_graphs(
         surrogate: with a checkpoint.
         folder: of the graphs and the manifest; both are made where they are missing.
         batches: numbers of faces per call, each a graph of its own.
+        export: makes the file of one graph.
 
     Returns:
         The new entries.
@@ -41,7 +51,7 @@ def publish_graphs(
     specs = []
     for kind in GraphKind:
         for batch in sorted(set(batches)):
-            content = graph_bytes(network, kind, batch)
+            content = export(network, kind, batch)
             spec = GraphSpec(
                 surrogate=surrogate.name,
                 kind=kind,

@@ -98,7 +98,7 @@ def graph_bytes(network: nn.Module, kind: GraphKind, batch: int) -> bytes:
     The same weights give the same bytes: names of files and of this machine are left out.
 
     Args:
-        network: the surrogate; is put into evaluation mode and not changed otherwise.
+        network: the surrogate; is not changed.
         kind: step or read.
         batch: number of faces, fixed.
 

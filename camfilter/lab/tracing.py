@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from typing import Any
 
@@ -20,7 +21,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 def fused(network: nn.Module) -> fx.GraphModule:
     """A copy of a network in evaluation mode with each norm inside the layer before it."""
-    graph = fx.symbolic_trace(network.eval())
+    graph = fx.symbolic_trace(copy.deepcopy(network).eval())
     modules = dict(graph.named_modules())
     for node in list(graph.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None

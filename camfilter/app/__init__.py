@@ -1,0 +1,1 @@
+"""The running program: one controller, and what follows its settings."""
