@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from zipfile import BadZipFile, ZipFile
 
 import cv2
@@ -82,7 +82,8 @@ def load_faces(source: Path, size_px: int) -> LabelledFaces:
     if not source.exists():
         raise SourceNotFound(f"There is no data at {source}.", "Name it with --data.")
     if source.suffix == ".csv":
-        rows = csv_rows(source.read_text(), lambda name: (source.parent / name).read_bytes())
+        text = source.read_bytes()
+        rows = csv_rows(text, lambda name: (source.parent / name).read_bytes())
         return from_rows(rows, size_px, source)
     if source.suffix == ".zip":
         return from_zip(source, size_px)
@@ -136,12 +137,16 @@ class Row:
     identity: str = ""
 
 
-def csv_rows(text: str, read: Any) -> Iterator[Row]:
+def csv_rows(content: bytes, read: Callable[[str], bytes]) -> Iterator[Row]:
     """Rows of a CSV table whose pictures `read` fetches by name.
 
     Raises:
-        UnreadableSource: a column or a picture is missing.
+        UnreadableSource: it is not UTF-8, or a column or a picture is missing.
     """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableSource("The table is not UTF-8 text.") from error
     table = csv.DictReader(io.StringIO(text))
     missing = {"image", "emotion"} - set(table.fieldnames or ())
     if missing:
@@ -174,7 +179,7 @@ def from_zip(file: Path, size_px: int) -> LabelledFaces:
                 raise UnreadableSource(f"{file} holds no CSV table.")
             base = tables[0].rpartition("/")[0]
             prefix = f"{base}/" if base else ""
-            text = archive.read(tables[0]).decode()
+            text = archive.read(tables[0])
             return from_rows(
                 csv_rows(text, lambda name: archive.read(prefix + name)), size_px, file
             )

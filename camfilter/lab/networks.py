@@ -82,9 +82,7 @@ class SurrogateFolder:
             network = module.build()
         except Exception as error:
             raise SurrogateError(f"{file} does not build a network: {error!r}.") from error
-        check_interface(network, self.name)
-        assert isinstance(network, nn.Module)
-        return network
+        return surrogate_network(network, self.name)
 
     def load(self) -> nn.Module:
         """The trained network, in evaluation mode.
@@ -109,8 +107,8 @@ def size_of(network: nn.Module) -> int:
     return size
 
 
-def check_interface(network: object, name: str) -> None:
-    """Prove that a network maps (B, 1, S, S) to one logit per expression.
+def surrogate_network(network: object, name: str) -> nn.Module:
+    """The network itself, once it is proved to map (B, 1, S, S) to one logit per expression.
 
     Raises:
         SurrogateError: it does not.
@@ -130,6 +128,7 @@ def check_interface(network: object, name: str) -> None:
         network.train(training)
     if shape != (2, len(EXPRESSIONS)):
         raise SurrogateError(f"Surrogate {name!r} maps two pictures to {shape}, not to (2, 8).")
+    return network
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -19,6 +19,7 @@ import onnx
 from camfilter.errors import SurrogateError
 from camfilter.expressions import EXPRESSIONS
 from camfilter.lab.networks import size_of
+from camfilter.lab.sharing import share_flipped_kernels
 from camfilter.lab.tracing import fused, traced
 from camfilter.surrogate.manifest import GraphKind
 
@@ -123,12 +124,14 @@ def graph_bytes(network: nn.Module, kind: GraphKind, batch: int) -> bytes:
     except (RuntimeError, NotImplementedError, torch.onnx.OnnxExporterError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SurrogateError(f"The surrogate cannot be exported: {reason}") from error
-    assert program is not None
+    if program is None:
+        raise SurrogateError("The surrogate cannot be exported: the exporter made nothing.")
     return bytes(stripped(program.model_proto).SerializeToString(deterministic=True))
 
 
 def stripped(model: onnx.ModelProto) -> onnx.ModelProto:
     """A model without descriptions, source positions and unused operator sets."""
+    share_flipped_kernels(model)
     model.producer_name, model.producer_version = "camfilter", ""
     strip(model)
     strip(model.graph)
