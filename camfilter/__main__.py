@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
+import cv2
 import typer
 
+from camfilter.atomic import one_line
 from camfilter.cli.app import app
 from camfilter.errors import CamfilterError
 
@@ -13,6 +15,8 @@ __all__ = ["main"]
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+
+_SILENT = 0
 
 # Typer carries its own copy of click and exports only this leaf of its usage errors.
 _UsageError = typer.BadParameter.__bases__[0]
@@ -27,22 +31,28 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 2 something the person must change, 130 interrupted.
     """
+    cv2.setLogLevel(_SILENT)  # a damaged picture is told in our own line
     try:
         status = app(args=arguments, prog_name="camfilter", standalone_mode=False)
     except CamfilterError as error:
         return _complain(str(error))
-    except typer.Abort:
-        return EXIT_INTERRUPTED
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_BAD_INPUT
+    except OSError as error:  # a full disk under standard output, for one
+        return _complain(f"{one_line(error)}.")
     except Exception as error:
         if isinstance(error, _UsageError):
-            return _complain(f"{error.format_message()} See camfilter --help.")  # type: ignore[attr-defined]
+            return _misused(error.format_message().rstrip("."))  # type: ignore[attr-defined]
         raise
     return int(status or 0)
+
+
+def _misused(what: str) -> int:
+    """Complain about the words of the command; without any, their help was printed already."""
+    return _complain(f"{what}. See camfilter --help.") if what else EXIT_BAD_INPUT
 
 
 def _complain(line: str) -> int:

@@ -40,6 +40,19 @@ class AtomicFile:
                 "Choose an existing folder that you may write to.",
             ) from error
 
+    def write(self, content: bytes) -> None:
+        """Write all of it and move it into place.
+
+        Raises:
+            SinkError: it could not be written; the temporary file is gone then.
+        """
+        try:
+            self.temporary.write_bytes(content)
+        except OSError as error:
+            self.discard()
+            raise SinkError(f"{self.path} cannot be written: {one_line(error)}.") from error
+        self.commit()
+
     def commit(self) -> None:
         """Move the finished file into place in one step.
 

@@ -16,16 +16,22 @@ knowing camfilter::
     ├── ProviderUnavailable(RuntimeError) the asked-for provider does not run here
     ├── FilterFault(RuntimeError)         a frame that the filter could not protect
     ├── NothingProtected(RuntimeError)    a run that ended without one protected frame
+    ├── ControlError(OSError)             the control socket cannot be opened or does not answer
+    │   ├── NotRunning                    no camfilter runs that could answer
+    │   └── AlreadyRunning                another camfilter serves the same sink
     └── UnguardedFrame(TypeError)         a frame that did not come from the guard
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyRunning",
     "CameraLost",
     "CamfilterError",
+    "ControlError",
     "FilterFault",
     "GraphRefused",
+    "NotRunning",
     "NothingProtected",
     "ProviderUnavailable",
     "SettingError",
@@ -102,6 +108,18 @@ class FilterFault(CamfilterError, RuntimeError):
 
 class NothingProtected(CamfilterError, RuntimeError):
     """A run ended without one protected frame."""
+
+
+class ControlError(CamfilterError, OSError):
+    """The control socket cannot be opened, or does not answer as it should."""
+
+
+class NotRunning(ControlError):
+    """No camfilter runs that could answer."""
+
+
+class AlreadyRunning(ControlError):
+    """Another camfilter serves the same sink."""
 
 
 class UnguardedFrame(CamfilterError, TypeError):

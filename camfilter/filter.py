@@ -10,13 +10,16 @@ import numpy as np
 
 from camfilter.chain import Chain
 from camfilter.compose import compose
-from camfilter.faces.base import FaceFinder
+from camfilter.faces.base import Face, FaceFinder
 from camfilter.filtered import Filtered, PartTimes
-from camfilter.frames import RawFrame
+from camfilter.frames import RawFrame, Size
 from camfilter.geometry import cut_crop, outline_mask
 from camfilter.meter import FaceMeasure, measure
 
 __all__ = ["FaceFilter", "FrameFilter"]
+
+# Nothing can be read from less of a face, and its change could not be proved.
+_LEAST_SHARE_IN_VIEW = 0.15
 
 
 class FrameFilter(Protocol):
@@ -51,7 +54,8 @@ class FaceFilter:
     def apply(self, raw: RawFrame) -> Filtered:
         """Filter one frame; frames come in order."""
         start = self._clock()
-        faces = tuple(self._finder.find(raw.pixels))
+        found_faces = self._finder.find(raw.pixels)
+        faces = tuple(face for face in found_faces if _in_view(face, raw.size))
         found = self._clock()
         budget_levels = self.chain.settings.budget_levels
         if not faces:
@@ -77,3 +81,7 @@ class FaceFilter:
     def close(self) -> None:
         """Release models; closing twice does nothing."""
         self._finder.close()
+
+
+def _in_view(face: Face, size: Size) -> bool:
+    return face.box.within(size).area > _LEAST_SHARE_IN_VIEW * face.box.area

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from enum import Enum
 from typing import Final
 
@@ -42,11 +42,15 @@ class GuardState(Enum):
     OFF = "off"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class ProtectedFrame:
     """A picture that the guard let out. Only the guard can make one.
 
     In state OFF the picture is the raw one, because the person chose that; in
     every other state it is a checked picture or a card.
+
+    Args:
+        seal: the guard's own; nobody else has it.
 
     Attributes:
         pixels: (height, width, 3) uint8, BGR, marked read-only.
@@ -56,26 +60,17 @@ class ProtectedFrame:
         reason: why the picture is held or replaced; empty when protected.
     """
 
-    __slots__ = ("index", "pixels", "reason", "state", "time_s")
+    seal: InitVar[object]
+    pixels: Pixels
+    state: GuardState
+    index: int
+    time_s: float
+    reason: str
 
-    def __init__(
-        self,
-        seal: object,
-        pixels: Pixels,
-        state: GuardState,
-        index: int,
-        time_s: float,
-        reason: str,
-    ) -> None:
+    def __post_init__(self, seal: object) -> None:
         if seal is not _SEAL:
             raise TypeError("Only the guard makes a ProtectedFrame.")
-        pixels = pixels.view()
-        pixels.flags.writeable = False
-        self.pixels = pixels
-        self.state = state
-        self.index = index
-        self.time_s = time_s
-        self.reason = reason
+        object.__setattr__(self, "pixels", _read_only(self.pixels))
 
     @property
     def size(self) -> Size:
@@ -188,7 +183,8 @@ class Guard:
         linf = check(raw, pixels, faces, budget_levels)
         with self._lock:
             if self._enabled:
-                self._newest = _Admitted(pixels, raw.index, raw.time_s)
+                # A copy: the filter may use its memory again for the next picture.
+                self._newest = _Admitted(_read_only(pixels.copy()), raw.index, raw.time_s)
                 self._faulty = False
         return linf
 
@@ -249,3 +245,9 @@ class Guard:
         pixels: Pixels, state: GuardState, index: int, now_s: float, reason: str
     ) -> ProtectedFrame:
         return ProtectedFrame(_SEAL, pixels, state, index, now_s, reason)
+
+
+def _read_only(pixels: Pixels) -> Pixels:
+    view = pixels.view()
+    view.flags.writeable = False
+    return view

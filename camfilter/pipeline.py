@@ -47,8 +47,6 @@ def run_every_frame(
     """
     stills = source.info.stills
     for raw in frames_of(source):
-        if max_frames is not None and raw.index >= max_frames:
-            return
         if stills:
             guard.reset("This picture could not be protected.")
         protector.take(raw)
@@ -56,6 +54,8 @@ def run_every_frame(
         sink.write(frame)
         report.emitted(frame)
         on_frame(raw, frame)
+        if raw.index + 1 == max_frames:
+            return
 
 
 def run_live(

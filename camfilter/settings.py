@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -53,8 +54,12 @@ class Projection(StrEnum):
     NONE = "none"
 
 
-def parse_epsilon(value: object) -> float:
+def parse_epsilon(value: object, name: str = "Epsilon") -> float:
     """Read a size of change in units of [0, 1]: ``0.0235``, ``6/255`` or ``6 levels``.
+
+    Args:
+        value: what a person wrote.
+        name: which setting it is, for the error.
 
     Raises:
         SettingError: not a number, or outside [0, 1].
@@ -70,11 +75,11 @@ def parse_epsilon(value: object) -> float:
             number = float(text)
     except (ValueError, ZeroDivisionError) as error:
         raise SettingError(
-            f"Epsilon {text!r} is not a number.", "Write 6/255, 0.0235 or '6 levels'."
+            f"{name} {text!r} is not a number.", "Write 6/255, 0.0235 or '6 levels'."
         ) from error
     if not (math.isfinite(number) and 0 <= number <= 1):
         raise SettingError(
-            f"Epsilon {text!r} is outside 0 to 1.", "Write 6/255, 0.0235 or '6 levels'."
+            f"{name} {text!r} is outside 0 to 1.", "Write 6/255, 0.0235 or '6 levels'."
         )
     return number
 
@@ -101,6 +106,7 @@ def parse_targets(value: object) -> tuple[str, ...]:
 
 
 Epsilon = Annotated[float, BeforeValidator(parse_epsilon)]
+Step = Annotated[float, BeforeValidator(partial(parse_epsilon, name="Step"))]
 
 
 class ChainSettings(BaseModel):
@@ -123,7 +129,7 @@ class ChainSettings(BaseModel):
     targets: Annotated[tuple[str, ...], BeforeValidator(parse_targets)] = ()
     epsilon: Epsilon = 6 / LEVELS
     chain_length: int = Field(default=10, ge=1, le=MAX_CHAIN_LENGTH)
-    step: Epsilon | None = None
+    step: Step | None = None
     momentum: float = Field(default=1.0, ge=0, le=1)
     projection: Projection = Projection.BALL
     surrogate: str | None = None

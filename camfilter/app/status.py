@@ -22,13 +22,15 @@ class Status:
         fps: frames written in the last second.
         latency_ms: median time of the filter for a frame, since the start.
         provider: hardware that the surrogate truly runs on; empty before the first frame.
-        faces: faces in the newest filtered frame.
+        faces: faces in the newest picture that was measured; 0 while none is protected.
         before: what the surrogate reads in the first face; None without one.
         after: what it reads after the change.
         frames_out: frames written since the start.
         watched: somebody watches the virtual camera, or nobody can know.
         sink: where frames go.
         sink_fault: why the sink is away; empty when it works.
+        surrogate: recogniser truly in use; empty before the first frame.
+        config_fault: what is wrong with the config file; empty when all is well.
     """
 
     state: str
@@ -44,6 +46,8 @@ class Status:
     watched: bool
     sink: str
     sink_fault: str
+    surrogate: str = ""
+    config_fault: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""

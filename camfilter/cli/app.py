@@ -7,9 +7,13 @@ from typing import Annotated
 import typer
 
 from camfilter import __version__
+from camfilter.cli.config import config
+from camfilter.cli.ctl import ctl
 from camfilter.cli.demo import demo
 from camfilter.cli.devices import devices
+from camfilter.cli.doctor import doctor
 from camfilter.cli.run import run
+from camfilter.cli.setup import setup
 
 __all__ = ["app"]
 
@@ -22,6 +26,10 @@ app = typer.Typer(
 app.command()(run)
 app.command()(demo)
 app.command()(devices)
+app.command()(doctor)
+app.command()(setup)
+app.add_typer(ctl, name="ctl")
+app.add_typer(config, name="config")
 
 
 def _print_version(wanted: bool) -> None:

@@ -63,9 +63,8 @@ def write_picture(path: Path, pixels: Pixels) -> None:
     Raises:
         SinkError: the file cannot be written.
     """
-    file = AtomicFile(path)
-    cv2.imwrite(str(file.temporary), pixels)
-    file.commit()
+    _, content = cv2.imencode(path.suffix, pixels)
+    AtomicFile(path).write(content.tobytes())
 
 
 def _captioned(picture: Pixels, caption: str) -> Pixels:

@@ -13,7 +13,7 @@ from camfilter.assembly import build_filter
 from camfilter.cli.comparison import Pair, draw_comparison, write_picture
 from camfilter.cli.progress import FrameProgress
 from camfilter.cli.run import Epsilon, JsonFile, chain_settings, parse_provider
-from camfilter.cli.summary import in_words, write_json
+from camfilter.cli.summary import in_words, prove_writable, write_json
 from camfilter.errors import NothingProtected
 from camfilter.frames import RawFrame
 from camfilter.guard import Guard, GuardState, ProtectedFrame
@@ -38,6 +38,7 @@ def demo(
 ) -> None:
     """Protect a moving portrait and show it before and after."""
     settings = chain_settings(epsilon=epsilon, chain_length=chain_length)
+    prove_writable(json)
     surrogate = OnnxSurrogate(settings.surrogate, parse_provider(provider))
     video, picture = out / "demo.mp4", out / "demo.png"
     source, guard, report = DemoSource(), Guard(), RunReport()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +27,7 @@ class FrameProgress:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
-            disable=not Console(stderr=True).is_terminal,
+            disable=not sys.stderr.isatty(),
         )
         self._task = self._progress.add_task(name, total=total)
 

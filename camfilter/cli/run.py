@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,17 +9,22 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from camfilter.app.config import load_layers
+from camfilter.app.pacing import PacedSource
+from camfilter.app.settings import AppSettings, from_words
 from camfilter.assembly import build_filter
+from camfilter.cli.live import run_controller, runs_live
 from camfilter.cli.progress import FrameProgress
-from camfilter.cli.summary import in_words, write_json
+from camfilter.cli.summary import in_words, prove_writable, write_json
 from camfilter.errors import NothingProtected, SettingError
 from camfilter.filter import FaceFilter
-from camfilter.guard import Guard, ProtectedFrame
-from camfilter.pipeline import run_every_frame, run_live
+from camfilter.frames import Size
+from camfilter.guard import Guard
+from camfilter.pipeline import run_every_frame
 from camfilter.protector import Protector
 from camfilter.report import RunReport
 from camfilter.settings import ChainSettings
-from camfilter.sinks import PreviewClosed, open_sink
+from camfilter.sinks import PreviewClosed, open_sink, refuse_same
 from camfilter.sources import PictureSource, open_source
 from camfilter.sources.base import Source
 from camfilter.surrogate.onnx import OnnxSurrogate
@@ -36,92 +39,115 @@ JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write all figures to this file.", show_default=False)
 ]
 
-MEASURE_LIVE_EVERY = 10
-
 
 def run(
     source: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--source",
             "-i",
             help="Camera number, path or name (see camfilter devices); a video, a picture, "
             "a folder of pictures; or demo.",
+            show_default="0",
         ),
-    ] = "0",
+    ] = None,
     sink: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--sink",
             "-o",
             help="virtual, virtual:/dev/video10, preview, null; .mkv (lossless), .mp4, .png, "
             "or a folder for PNGs (ending in /).",
+            show_default="virtual",
         ),
-    ] = "virtual",
-    epsilon: Epsilon = "6/255",
-    chain_length: Annotated[int, typer.Option(help="Stages of the chain, 1 to 200.")] = 10,
+    ] = None,
+    epsilon: Annotated[
+        str | None,
+        typer.Option(
+            help="Greatest change of a pixel: 6/255, 0.0235 or '6 levels'.", show_default="6/255"
+        ),
+    ] = None,
+    chain_length: Annotated[
+        int | None, typer.Option(help="Stages of the chain, 1 to 200.", show_default="10")
+    ] = None,
     mode: Annotated[
-        str, typer.Option(help="neutral, hide, untargeted or targeted.")
-    ] = "untargeted",
+        str | None,
+        typer.Option(help="neutral, hide, untargeted or targeted.", show_default="untargeted"),
+    ] = None,
     target: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Schedule of expressions for --mode targeted, the last one to be read: "
             "happiness,neutral; or least-likely.",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     step: Annotated[
-        str, typer.Option(help="Change of one stage, as --epsilon.", show_default="chosen")
-    ] = "",
-    momentum: Annotated[float, typer.Option(help="Gradient kept from stage to stage, 0 to 1.")] = 1,
+        str | None, typer.Option(help="Change of one stage, as --epsilon.", show_default="chosen")
+    ] = None,
+    momentum: Annotated[
+        float | None,
+        typer.Option(help="Gradient kept from stage to stage, 0 to 1.", show_default="1"),
+    ] = None,
     projection: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="ball: no pixel moves by more than epsilon. none: epsilon each stage, "
-            "as in the chaining paper."
+            "as in the chaining paper.",
+            show_default="ball",
         ),
-    ] = "ball",
+    ] = None,
     surrogate: Annotated[
-        str, typer.Option(help="Recogniser to attack.", show_default="first shipped")
-    ] = "",
-    provider: Annotated[str, typer.Option(help="auto, cpu, cuda or tensorrt.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads of the recogniser.", min=1, max=64)] = 1,
+        str | None, typer.Option(help="Recogniser to attack.", show_default="first shipped")
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda or tensorrt.", show_default="auto")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of the recogniser, 1 to 64.", show_default="1")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Size to ask the camera for: 1280x720.", show_default="1280x720"),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frames a second to ask the camera for.", show_default="the camera's"),
+    ] = None,
     max_frames: Annotated[
         int | None, typer.Option(help="Stop after so many frames.", min=1, show_default=False)
     ] = None,
     json: JsonFile = None,
 ) -> None:
-    """Protect every face on the way from a source to a sink."""
-    settings = chain_settings(
-        mode=mode,
-        targets=target,
-        epsilon=epsilon,
-        chain_length=chain_length,
-        step=step or None,
-        momentum=momentum,
-        projection=projection,
-        surrogate=surrogate or None,
+    """Protect every face on the way from a source to a sink.
+
+    What is not given here comes from CAMFILTER_... variables, then from the config file.
+    """
+    given = {
+        "source": source, "sink": sink, "epsilon": epsilon, "chain_length": chain_length,
+        "mode": mode, "target": target, "step": step, "momentum": momentum,
+        "projection": projection, "surrogate": surrogate, "provider": provider,
+        "threads": threads, "size": size, "fps": fps,
+    }  # fmt: skip
+    layers = load_layers(from_words({k: v for k, v in given.items() if v is not None}))
+    settings = layers.settings
+    if json is not None:
+        refuse_same(settings.source, str(json))
+    prove_writable(json)
+    live = runs_live(settings)
+    figures = (
+        run_controller(layers, max_frames=max_frames) if live else _run_files(settings, max_frames)
     )
-    wanted = parse_provider(provider)
-    recogniser = OnnxSurrogate(settings.surrogate, wanted, threads)
-    with open_source(source) as frames:
-        report, elapsed_s = _bring(frames, source, sink, settings, recogniser, max_frames)
-    figures: dict[str, Any] = {
-        "source": frames.info.name,
-        "sink": sink,
-        "surrogate": recogniser.name,
-        "provider": recogniser.provider,
-        "settings": settings.model_dump(mode="json"),
-        "elapsed_s": round(elapsed_s, 3),
-        **report.as_json(elapsed_s),
-    }
+    if figures is None:
+        return
     if json is not None:
         write_json(json, figures)
     for line in in_words(figures):
         Console().print(line, highlight=False, soft_wrap=True)
-    if figures["frames_out"] and not figures["protected"] and not figures["off"]:
-        reason = next(iter(report.faults), "no frame came in time")
+    # A live run that nobody watched never read a frame, and that is as it should be.
+    tried = figures["frames_in"] if live else figures["frames_out"]
+    if tried and not figures["protected"] and not figures["off"]:
+        reason = next(iter(figures["faults"]), "no frame came in time")
         raise NothingProtected(f"Not one frame could be protected: {reason}")
 
 
@@ -151,68 +177,58 @@ def parse_provider(name: str) -> Provider:
         ) from error
 
 
+def _run_files(settings: AppSettings, max_frames: int | None) -> dict[str, Any]:
+    """Bring each frame across once; figures of the run."""
+    recogniser = OnnxSurrogate(settings.surrogate, settings.provider, settings.threads)
+    size = None
+    if settings.width_px and settings.height_px:
+        size = Size(settings.width_px, settings.height_px)
+    with open_source(settings.source, size=size, rate_hz=settings.rate_hz) as source:
+        report, elapsed_s = _bring(source, settings, recogniser, max_frames)
+    return {
+        "source": source.info.name,
+        "sink": settings.sink,
+        "surrogate": recogniser.name,
+        "provider": recogniser.provider,
+        "settings": settings.model_dump(mode="json", include=set(ChainSettings.model_fields)),
+        "elapsed_s": round(elapsed_s, 3),
+        **report.as_json(elapsed_s),
+    }
+
+
 def _bring(
-    source: Source,
-    source_spec: str,
-    sink: str,
-    settings: ChainSettings,
-    surrogate: OnnxSurrogate,
-    max_frames: int | None,
+    source: Source, settings: AppSettings, surrogate: OnnxSurrogate, max_frames: int | None
 ) -> tuple[RunReport, float]:
-    """Run to the end of the source, to Ctrl-C, or to `max_frames`; figures and seconds."""
+    """Run to the end of the source or to `max_frames`; figures and seconds."""
     info = source.info
     guard, report = Guard(), RunReport()
 
     def build() -> FaceFilter:
         return build_filter(settings, surrogate, stills=info.stills)
 
-    measure_every = MEASURE_LIVE_EVERY if info.live else 1
-    protector = Protector(build, guard, report, measure_every=measure_every)
+    protector = Protector(build, guard, report)
     names = source.names if isinstance(source, PictureSource) else ()
+    watched = settings.sink.partition(":")[0] in ("virtual", "preview")
     started = time.monotonic()
     try:
-        if not info.live:  # a camera shows the placeholder meanwhile
-            protector.prepare()
+        protector.prepare()
         with (
-            open_sink(sink, info.size, info.rate_hz, names=names, source=source_spec) as target,
+            open_sink(
+                settings.sink, info.size, info.rate_hz, names=names, source=settings.source
+            ) as target,
             FrameProgress(info.name, max_frames or info.frame_count) as progress,
         ):
-            if info.live:
-                stop = _stop_on_signals()
-
-                def count(_: ProtectedFrame) -> None:
-                    progress.advance()
-                    if report.frames_out == max_frames:
-                        stop.set()
-
-                run_live(
-                    source,
-                    protector,
-                    guard,
-                    target,
-                    report,
-                    stop,
-                    on_frame=count,
-                )
-            else:
-                run_every_frame(
-                    source,
-                    protector,
-                    guard,
-                    target,
-                    report,
-                    on_frame=lambda _raw, _frame: progress.advance(),
-                    max_frames=max_frames,
-                )
+            run_every_frame(
+                PacedSource(source) if watched else source,
+                protector,
+                guard,
+                target,
+                report,
+                on_frame=lambda _raw, _frame: progress.advance(),
+                max_frames=max_frames,
+            )
     except PreviewClosed:
         pass
     finally:
         protector.close()
     return report, time.monotonic() - started
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
-    return stop

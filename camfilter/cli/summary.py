@@ -9,7 +9,7 @@ from typing import Any
 
 from camfilter.atomic import AtomicFile
 
-__all__ = ["in_words", "write_json"]
+__all__ = ["in_words", "prove_writable", "write_json"]
 
 
 def write_json(path: Path, figures: dict[str, Any]) -> None:
@@ -18,9 +18,17 @@ def write_json(path: Path, figures: dict[str, Any]) -> None:
     Raises:
         SinkError: the file cannot be written.
     """
-    file = AtomicFile(path)
-    file.temporary.write_text(json.dumps(figures, indent=2) + "\n")
-    file.commit()
+    AtomicFile(path).write((json.dumps(figures, indent=2) + "\n").encode())
+
+
+def prove_writable(path: Path | None) -> None:
+    """Find out before any work is done that a file for figures cannot be written.
+
+    Raises:
+        SinkError: it cannot.
+    """
+    if path is not None:
+        AtomicFile(path).discard()
 
 
 def in_words(figures: dict[str, Any]) -> Iterator[str]:

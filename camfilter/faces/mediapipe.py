@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import cv2
@@ -21,7 +20,6 @@ _SHORTEST_SIDE_PX: Final = 16
 _OUTLINE_GROWTH: Final = 1.06
 _SAME_FACE: Final = 0.15
 _LONG_RANGE: Final = 1
-_CHATTY_FRAMES: Final = 30
 
 
 class MediaPipeFaces:
@@ -51,12 +49,12 @@ class MediaPipeFaces:
             import mediapipe as mp  # noqa: PLC0415
 
             self._build(mp.solutions, stills, max_faces, confidence)
-            blank = np.zeros((64, 64, 3), np.uint8)  # loads the models now, not at the first frame
+            blank = np.zeros((64, 96, 3), np.uint8)  # loads the models now, not at the first frame
             self._mesh.process(blank)
             self._detector.process(blank)
+            _chatter(mp.solutions, blank)
         self._detect_every = 1 if stills else detect_every
         self._frames_to_look = 0
-        self._chatty_frames = _CHATTY_FRAMES
 
     def _build(self, solutions: Any, stills: bool, max_faces: int, confidence: float) -> None:
         self._mesh: Any = solutions.face_mesh.FaceMesh(
@@ -80,17 +78,14 @@ class MediaPipeFaces:
             small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
             pixels = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.uint8)
         rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-        with self._quiet():
-            faces = self._by_mesh(rgb, width, height)
-            if self._frames_to_look <= 0:
-                far = self._by_detector(rgb, width, height)
-                missed = [face for face in far if not _known(face, faces)]
-                self._frames_to_look = 0 if missed else self._detect_every - 1
-                faces += missed
-            else:
-                self._frames_to_look -= 1
-        if faces:
-            self._chatty_frames = 0
+        faces = self._by_mesh(rgb, width, height)
+        if self._frames_to_look <= 0:
+            far = self._by_detector(rgb, width, height)
+            missed = [face for face in far if not _known(face, faces)]
+            self._frames_to_look = 0 if missed else self._detect_every - 1
+            faces += missed
+        else:
+            self._frames_to_look -= 1
         return sorted(faces, key=lambda face: -face.box.area)
 
     def close(self) -> None:
@@ -99,13 +94,6 @@ class MediaPipeFaces:
             if model is not None:
                 model.close()
         self._mesh = self._detector = None
-
-    def _quiet(self) -> AbstractContextManager[None]:
-        """MediaPipe chatters until it has seen its first face; not longer than a second."""
-        if self._chatty_frames <= 0:
-            return nullcontext()
-        self._chatty_frames -= 1
-        return quiet_native_log()
 
     def _by_mesh(self, rgb: Pixels, width: int, height: int) -> list[Face]:
         found = self._mesh.process(rgb).multi_face_landmarks or []
@@ -129,6 +117,17 @@ class MediaPipeFaces:
                 outline = np.array(OVAL) @ inverse[:, :2].T + inverse[:, 2]
                 faces.append(_face(outline.astype(np.float32), to_unit))
         return faces
+
+
+def _chatter(solutions: Any, blank: Pixels) -> None:
+    """Make MediaPipe say now what it says once, at the first face of a process.
+
+    At zero confidence it takes anything for a face.
+    """
+    with solutions.face_mesh.FaceMesh(
+        static_image_mode=True, min_detection_confidence=0, min_tracking_confidence=0
+    ) as credulous:
+        credulous.process(blank)
 
 
 def _similarity(points: Points, template: Any) -> Similarity | None:

@@ -6,8 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 __all__ = ["quiet_native_log"]
+
+# Where native code writes, whatever Python's sys.stderr was replaced by.
+_STREAM: Final = 2
 
 
 @contextmanager
@@ -18,18 +22,16 @@ def quiet_native_log() -> Iterator[None]:
     can be configured, and offers no switch. Python's own errors are not touched:
     an exception inside the block is raised as ever.
     """
-    try:
-        stream = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # no real stream: nothing to keep quiet
+    if sys.__stderr__ is None:  # started without one: descriptor 2 may be somebody's file
         yield
         return
-    sys.stderr.flush()
-    kept = os.dup(stream)
+    sys.__stderr__.flush()
+    kept = os.dup(_STREAM)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, stream)
+        os.dup2(nowhere, _STREAM)
         yield
     finally:
-        os.dup2(kept, stream)
+        os.dup2(kept, _STREAM)
         os.close(kept)
         os.close(nowhere)

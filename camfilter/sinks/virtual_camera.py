@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, Protocol
 
 from camfilter.atomic import one_line
+from camfilter.card import draw_card
 from camfilter.errors import SinkError
 from camfilter.frames import Pixels, Size
 from camfilter.guard import ProtectedFrame
 from camfilter.sinks.base import pixels_of
 from camfilter.sinks.closing import ClosedOnExit
+from camfilter.sinks.loopback import STOPPED, tend
 from camfilter.sinks.shape import even, fitted, padded_to_even
 from camfilter.sinks.v4l2 import loopback_nodes, rearm
 
-__all__ = ["VirtualCamera", "VirtualCameraSink", "open_pyvirtualcam"]
+__all__ = ["Tended", "VirtualCamera", "VirtualCameraSink", "open_pyvirtualcam"]
 
 _LINUX_HINT: Final = "Load the driver: sudo modprobe v4l2loopback exclusive_caps=1."
 _OTHER_HINT: Final = "Install OBS and start its virtual camera once."
@@ -48,13 +49,28 @@ def open_pyvirtualcam(size: Size, rate_hz: float, device: str | None) -> Virtual
     return camera
 
 
+class Tended(Protocol):
+    """Looks after the device of an open camera."""
+
+    @property
+    def granted(self) -> Size:
+        """The size that the device really takes."""
+
+    def problem(self) -> str:
+        """Why frames no longer reach anybody ("is gone"), or nothing."""
+
+    def close(self) -> None:
+        """Put back what was changed."""
+
+
 class VirtualCameraSink(ClosedOnExit):
     """Shows frames as a camera. It does not pace: a frame is shown when it is written.
 
     An odd size is made even by repeating the last column or row, and a frame of
-    another size (a camera that came back with one) is fitted in. The native
-    writer hides failures, so a node that vanished or was replaced is looked for
-    before each frame.
+    another size (a camera that came back with one) is fitted in. pyvirtualcam
+    hides failures, so the device itself is asked before each frame. On
+    v4l2loopback the driver shows a card when this program dies or hangs; after
+    `close` whoever still watches sees that card too.
 
     Args:
         size: width and height to announce, rounded up to even numbers.
@@ -63,6 +79,7 @@ class VirtualCameraSink(ClosedOnExit):
         open_camera: opens the camera from size, rate and device.
         mend: tries to free a stuck node; True when it did something.
         nodes: loopback nodes to mend where no device is named.
+        tend: looks after the device that was opened, from device, size and rate.
 
     Raises:
         SinkError: there is no virtual camera, or it is in use.
@@ -77,6 +94,7 @@ class VirtualCameraSink(ClosedOnExit):
         open_camera: Callable[[Size, float, str | None], VirtualCamera] = open_pyvirtualcam,
         mend: Callable[[str], bool] = rearm,
         nodes: Callable[[], tuple[str, ...]] = loopback_nodes,
+        tend: Callable[[str, Size, float], Tended] = tend,
     ) -> None:
         self._size = even(size)
         self._camera: VirtualCamera | None
@@ -90,7 +108,14 @@ class VirtualCameraSink(ClosedOnExit):
             except (RuntimeError, OSError, ValueError) as again:
                 raise _unavailable(device, again) from again
         self._device = self._camera.device
-        self._node = _node_id(self._device)
+        self._tended = tend(self._device, self._size, rate_hz)
+        if self._tended.granted != self._size:
+            self._tended.close()
+            self._camera.close()
+            raise SinkError(
+                f"The {self.name} is held at {self._tended.granted} by a program that watches it.",
+                f"Close that program, or send pictures of {self._tended.granted}.",
+            )
 
     @property
     def name(self) -> str:
@@ -107,20 +132,20 @@ class VirtualCameraSink(ClosedOnExit):
 
         Raises:
             UnguardedFrame: the frame was not made by the guard.
-            SinkError: the device is gone or refuses the frame.
+            SinkError: the device is gone, was given another format, or refuses the frame.
         """
         pixels = pixels_of(frame)
         if self._camera is None:
             raise SinkError(f"The {self.name} is closed.")
-        if _node_id(self._device) != self._node:
-            raise SinkError(f"The {self.name} is gone.", "Was its driver unloaded?")
+        if problem := self._tended.problem():
+            raise SinkError(f"The {self.name} {problem}.", "Was its driver unloaded or set anew?")
         try:
             self._camera.send(fitted(padded_to_even(pixels), self._size))
         except (RuntimeError, OSError, ValueError, TypeError) as error:
             raise SinkError(f"The {self.name} refused a frame: {one_line(error)}.") from error
 
     def close(self) -> None:
-        """Release the device; closing twice does nothing.
+        """Leave a card for who still watches, and release the device; twice does nothing.
 
         Raises:
             SinkError: the device cannot be released.
@@ -129,20 +154,19 @@ class VirtualCameraSink(ClosedOnExit):
         if camera is None:
             return
         try:
+            if not self._tended.problem():
+                camera.send(draw_card(self._size, STOPPED))
+        except (RuntimeError, OSError, ValueError):
+            pass  # nobody can be shown anything any more
+        finally:
+            self._release(camera)
+
+    def _release(self, camera: VirtualCamera) -> None:
+        self._tended.close()
+        try:
             camera.close()
         except (RuntimeError, OSError) as error:
             raise SinkError(f"The {self.name} cannot be closed: {one_line(error)}.") from error
-
-
-def _node_id(device: str) -> tuple[int, int] | None:
-    """What tells a device node from another one of the same name; None for no node."""
-    if not device.startswith("/"):
-        return None
-    try:
-        status = Path(device).stat()
-    except OSError:
-        return None
-    return status.st_ino, getattr(status, "st_rdev", 0)
 
 
 def _unavailable(device: str | None, error: Exception) -> SinkError:

@@ -27,6 +27,7 @@ __all__ = [
     "find_camera",
     "frames_of",
     "list_cameras",
+    "names_camera",
     "open_source",
 ]
 
@@ -56,14 +57,21 @@ def open_source(
     """
     if spec == "demo":
         return DemoSource(size, rate_hz or 30.0, 150 if frame_count is None else frame_count)
-    path = Path(spec)
-    if not spec.isdecimal() and not spec.startswith("/dev/") and _is_there(path):
+    if not names_camera(spec):
+        path = Path(spec)
         if path.is_dir() or is_picture_file(path):
             return PictureSource(path)
         return VideoSource(path)
     if "://" in spec:
         raise SourceNotFound("Addresses on a network are not read.", "Give a file or a camera.")
     return CameraSource(find_camera(spec, list_cameras()), size=size, rate_hz=rate_hz)
+
+
+def names_camera(spec: str) -> bool:
+    """Whether `open_source` takes a name for a camera's, as it is no file, folder or demo."""
+    if spec == "demo":
+        return False
+    return spec.isdecimal() or spec.startswith("/dev/") or not _is_there(Path(spec))
 
 
 def _is_there(path: Path) -> bool:

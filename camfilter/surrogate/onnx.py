@@ -53,6 +53,10 @@ class OnnxSurrogate:
                 raise GraphRefused(
                     f"The graph {spec.file} does not fit its surrogate.", "Export it again."
                 )
+        if not steps[0].batch == reads[0].batch == 1:
+            raise GraphRefused(
+                f"Surrogate {self._name} has no graph for one face.", "Export it again."
+            )
         self._step = _Batches(folder, steps, provider, threads)
         self._read = _Batches(folder, reads, provider, threads)
 
