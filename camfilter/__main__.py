@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import cv2
@@ -15,6 +16,8 @@ __all__ = ["main"]
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_INTERNAL = 70
+TRACEBACK_VARIABLE = "CAMFILTER_TRACEBACK"
 
 _SILENT = 0
 
@@ -29,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: words after the program's name; None takes those of the process.
 
     Returns:
-        Exit status: 0 done, 2 something the person must change, 130 interrupted.
+        Exit status: 0 done, 2 something the person must change, 70 a defect of camfilter,
+        130 interrupted.
     """
     cv2.setLogLevel(_SILENT)  # a damaged picture is told in our own line
     try:
@@ -43,11 +47,21 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_BAD_INPUT
     except OSError as error:  # a full disk under standard output, for one
         return _complain(f"{one_line(error)}.")
-    except Exception as error:
-        if isinstance(error, _UsageError):
-            return _misused(error.format_message().rstrip("."))  # type: ignore[attr-defined]
-        raise
+    except Exception as error:  # noqa: BLE001 - a defect is told in one line, too
+        return _unexpected(error)
     return int(status or 0)
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, _UsageError):
+        return _misused(error.format_message().rstrip("."))  # type: ignore[attr-defined]
+    if os.environ.get(TRACEBACK_VARIABLE):
+        raise error
+    _complain(
+        f"Internal error, {type(error).__name__}: {one_line(error)}. "
+        f"Please report it; {TRACEBACK_VARIABLE}=1 shows where it happened."
+    )
+    return EXIT_INTERNAL
 
 
 def _misused(what: str) -> int:

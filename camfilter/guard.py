@@ -223,7 +223,7 @@ class Guard:
                 return self._placeholder(size, index, now_s)
             age_s = now_s - newest.time_s
             if not self._faulty and age_s <= self._fresh_s:
-                return self._seal(newest.pixels, GuardState.PROTECTED, newest.index, now_s, "")
+                return self._seal(newest.pixels, GuardState.PROTECTED, index, now_s, "")
             if not self._faulty:
                 self._reason = f"No new picture for {age_s:.1f} s."
             if age_s <= self._hold_s:

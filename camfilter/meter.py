@@ -53,7 +53,7 @@ def measure(raw: Pixels, filtered: Filtered, surrogate: Surrogate) -> list[FaceM
             FaceMeasure(
                 Reading.of(before_logits),
                 Reading.of(after_logits),
-                float((error * error).sum()),
+                float((error * error).sum(dtype=np.int64)),
                 error.size,
             )
         )

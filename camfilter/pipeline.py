@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ from camfilter.protector import Protector
 from camfilter.report import RunReport
 from camfilter.sinks.base import Sink
 from camfilter.sources.base import Source, frames_of
+
+_LOST_PAUSE_S: Final = 0.02
 
 __all__ = ["fit", "run_every_frame", "run_live"]
 
@@ -94,6 +97,7 @@ def run_live(
                 raw = source.read()
             except CameraLost as error:
                 guard.fault(error.what)
+                stop.wait(_LOST_PAUSE_S)
                 continue
             except Exception as error:  # noqa: BLE001 - said on the card, and asked again
                 guard.fault(f"{type(error).__name__} while reading the camera.")

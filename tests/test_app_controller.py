@@ -6,17 +6,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app_support import WAIT_S, Clock, demo_pictures, linf, running
-from camfilter.app.controller import Controller
+from app_support import WAIT_S, Clock, SteppedCamera, demo_pictures, linf, running
+from camfilter.app.controller import Controller, Parts
+from camfilter.app.following import FollowingSource
 from camfilter.app.live_filter import PatientOpener
 from camfilter.app.pacing import PacedSource
 from camfilter.app.persistent import PersistentSink
 from camfilter.app.settings import AppSettings, changed, from_words
-from camfilter.errors import SettingError, SinkError, UnknownSurrogate
+from camfilter.errors import (
+    CameraLost,
+    SettingError,
+    SinkError,
+    SourceNotFound,
+    UnknownSurrogate,
+    UnreadableSource,
+)
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.geometry import cut_crop
 from camfilter.guard import Guard, GuardState
+from camfilter.sinks import PreviewClosed
 from camfilter.sources import Camera
 from camfilter.surrogate.onnx import OnnxSurrogate
 from camfilter.surrogate.reading import Reading
@@ -387,3 +396,72 @@ def test_a_reader_that_stood_still_is_not_flooded_afterwards() -> None:
     source.read()
     source.read()
     assert waited == [pytest.approx(0.1)]
+
+
+def test_closing_the_preview_is_the_proper_end_of_a_run() -> None:
+    class ClosedByHand(FakeSink):
+        def write(self, frame: Any) -> None:
+            raise PreviewClosed("The preview was closed.")
+
+    camera = FakeSource((raw_frame(i) for i in range(10**9)), live=True)
+    parts = Parts(open_source=lambda _: camera, open_sink=lambda *_: ClosedByHand())
+    Controller(AppSettings(sink="preview"), parts).run()
+
+
+def test_a_camera_that_opens_only_after_the_end_is_closed_again() -> None:
+    opening, go_on, late = threading.Event(), threading.Event(), SteppedCamera(demo_pictures(1))
+
+    def open_source(settings: AppSettings) -> Any:
+        if settings.source == "late":
+            opening.set()
+            assert go_on.wait(WAIT_S)
+            return late
+        return FakeSource([])
+
+    settings = [AppSettings()]
+    source = FollowingSource(lambda: settings[0], open_source)
+    settings[0] = AppSettings(source="late")
+    lost: list[str] = []
+
+    def read() -> None:
+        try:
+            source.read()
+        except CameraLost as error:
+            lost.append(error.what)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert opening.wait(WAIT_S)
+    source.close()
+    go_on.set()
+    reader.join(WAIT_S)
+    assert lost == ["The run has ended."]
+    assert late.closed.is_set()
+
+
+def test_a_camera_that_stays_away_is_asked_for_less_and_less_often() -> None:
+    waited: list[float] = []
+    settings = [AppSettings()]
+
+    def open_source(settings: AppSettings) -> Any:
+        if settings.source != "0":
+            raise SourceNotFound("Away.")
+        return FakeSource([])
+
+    source = FollowingSource(lambda: settings[0], open_source, pause=waited.append)
+    settings[0] = AppSettings(source="1")
+    for _ in range(6):
+        with pytest.raises(CameraLost, match="Away"):
+            source.read()
+    assert waited == [0.5, 1, 2, 4, 5, 5]
+    settings[0] = AppSettings(source="2")
+    with pytest.raises(CameraLost):
+        source.read()
+    assert waited[-1] == 0.5
+
+
+def test_a_damaged_video_says_so_on_the_card() -> None:
+    damaged = FakeSource([UnreadableSource("clip.mp4 is damaged after 3 frames.")])
+    source = FollowingSource(AppSettings, lambda _settings: damaged)
+    with pytest.raises(CameraLost, match="damaged after 3 frames"):
+        source.read()

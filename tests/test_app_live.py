@@ -21,15 +21,16 @@ from camfilter.__main__ import main
 from camfilter.app.client import ControlClient
 from camfilter.app.config import Layers
 from camfilter.app.config_file import FileSettings
-from camfilter.app.controller import Parts
-from camfilter.app.faces import claim
+from camfilter.app.control import ControlServer
+from camfilter.app.controller import Controller, Parts
+from camfilter.app.faces import claim, hand_over
 from camfilter.app.instance import Running, instance_name, only_running, running, serving
 from camfilter.app.settings import AppSettings, changed
 from camfilter.app.sockets import SocketTransport, runtime_folder
 from camfilter.app.status import Status
 from camfilter.cli.live import run_controller, runs_live
 from camfilter.cli.live_line import LiveLine, in_one_line
-from camfilter.errors import AlreadyRunning, ControlError, NotRunning, SourceNotFound
+from camfilter.errors import AlreadyRunning, ControlError, NotRunning, SettingError, SourceNotFound
 from camfilter.sources import VideoSource, frames_of
 from camfilter.surrogate.reading import Reading
 from fakes import FakeSource, raw_frame
@@ -282,6 +283,27 @@ def test_one_that_has_the_name_but_never_answers_is_waited_for_and_then_said(
     assert len(waited) == 10
     with transport.listen("control"), pytest.raises(AlreadyRunning):
         transport.listen("control")
+
+
+def test_what_is_handed_over_fits_the_one_that_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mkv").write_bytes(b"")
+    transport, controller = SocketTransport(tmp_path), Controller(AppSettings())
+    with ControlServer(controller, transport.listen("control")):
+        other = claim("virtual", transport).other
+        assert other is not None
+        assert hand_over(other, {}, transport) == "camfilter is already running for virtual."
+        flags = {"source": "clip.mkv", "sink": "virtual", "chain_length": 3}
+        said = hand_over(other, flags, transport)
+        assert said.endswith("it took over source, chain length.")
+        assert controller.settings.source == str(tmp_path / "clip.mkv")
+        with pytest.raises(SettingError, match="Chain length 0"):
+            hand_over(other, {"chain_length": 0}, transport)
+        for source in ("demo", "0", "my camera"):
+            hand_over(other, {"source": source}, transport)
+            assert controller.settings.source == source
 
 
 def test_files_are_the_same_sink_by_whatever_path(

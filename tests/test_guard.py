@@ -46,7 +46,7 @@ def test_an_admitted_picture_is_shown() -> None:
     guard, raw = Guard(), raw_frame(3, time_s=10.0)
     picture = admit(guard, raw)
     frame = guard.frame(10.125, 99, SIZE)
-    assert (frame.state, frame.index, frame.time_s, frame.reason) == (PROTECTED, 3, 10.125, "")
+    assert (frame.state, frame.index, frame.time_s, frame.reason) == (PROTECTED, 99, 10.125, "")
     assert np.array_equal(frame.pixels, picture)
 
 
@@ -89,7 +89,7 @@ def test_a_fault_lasts_until_the_next_admitted_picture() -> None:
     assert state(guard, 1.1) is HOLDING
     admit(guard, raw_frame(2, time_s=1.2))
     assert state(guard, 1.2) is PROTECTED
-    assert guard.frame(1.2, 5, SIZE).index == 2
+    assert guard.frame(1.2, 5, SIZE).index == 5
 
 
 def test_reset_forgets_the_picture() -> None:

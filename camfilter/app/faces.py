@@ -1,4 +1,4 @@
-"""What every live run brings with it: the control socket, the config file, one run a sink."""
+"""What is attached to a live run: the control socket, the config file, one run for each sink."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ def claim(sink: str, transport: Transport | None = None) -> Claim:
             return Claim()
         other = serving(transport, sink, starting=True)
         if other is None:
-            raise
+            raise AlreadyRunning(
+                f"camfilter is already running for {sink} and does not answer.",
+                "End that process, then start again.",
+            ) from None
         return Claim(other=other)
     except ControlError as error:
         return Claim(fault=f"{error} camfilter ctl cannot reach this run.")
@@ -100,8 +103,8 @@ def with_faces(controller: Controller, layers: Layers, listener: Listener | None
         layers: what was read at the start.
         listener: the control socket, closed at the end; None serves none.
     """
-    with ExitStack() as faces:
+    with ExitStack() as stack:
         if listener is not None:
-            faces.enter_context(ControlServer(controller, listener))
-        faces.enter_context(ConfigFollower(controller, layers))
+            stack.enter_context(ControlServer(controller, listener))
+        stack.enter_context(ConfigFollower(controller, layers))
         yield

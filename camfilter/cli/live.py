@@ -1,4 +1,4 @@
-"""The live part of `camfilter run`: the controller, and the faces that go with it."""
+"""The live part of `camfilter run`: the controller, and what is attached to it."""
 
 from __future__ import annotations
 
@@ -99,17 +99,18 @@ def _signals_stop(controller: Controller) -> Iterator[None]:
     names = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32":
         names.append(signal.SIGHUP)
-    before = {name: signal.getsignal(name) for name in names}
+    known = {name: signal.getsignal(name) for name in names}
+    before = {name: handler for name, handler in known.items() if handler is not signal.SIG_IGN}
 
     def back() -> None:
         for name, handler in before.items():
-            signal.signal(name, handler)
+            signal.signal(name, handler or signal.SIG_DFL)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         back()
         controller.stop()
 
-    for name in names:
+    for name in before:
         signal.signal(name, stop)
     try:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,4 +91,6 @@ def _carry_on(track: _Track) -> _Track:
 
 
 def _centre(face: Face) -> NDArray[np.float64]:
-    return np.asarray(face.outline.mean(axis=0), np.float64)
+    """Centre of the crop in the frame; steadier than the mean of an outline's corners."""
+    inverse = cv2.invertAffineTransform(face.to_unit)
+    return np.asarray(inverse @ np.array([0.5, 0.5, 1.0]), np.float64)

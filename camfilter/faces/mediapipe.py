@@ -7,27 +7,24 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from camfilter.faces.base import Box, Face, Points
+from camfilter.faces.base import Box, Face
+from camfilter.faces.far import FarFaces, whole_and_tiles
+from camfilter.faces.placing import face_of_mesh, mesh_points
 from camfilter.faces.quiet import quiet_native_log
-from camfilter.faces.template import KEYPOINTS, MESH_POINTS, OVAL
-from camfilter.frames import Pixels
-from camfilter.geometry import Similarity, fit_similarity
+from camfilter.frames import Pixels, Size
 
 __all__ = ["MediaPipeFaces"]
 
 _LONGEST_SIDE_PX: Final = 1280
 _SHORTEST_SIDE_PX: Final = 16
-_OUTLINE_GROWTH: Final = 1.06
-_SAME_FACE: Final = 0.15
-_LONG_RANGE: Final = 1
 
 
 class MediaPipeFaces:
     """Finds faces with the models inside MediaPipe's wheel; nothing is downloaded or sent.
 
-    The mesh follows up to `max_faces` near faces. A detector for faces up to five
-    metres away looks at every `detect_every`-th frame, and at each frame while it
-    sees a face that the mesh does not.
+    The mesh follows up to `max_faces` near faces. A detector for far faces looks at
+    every `detect_every`-th frame, and at each frame while it sees a face that the
+    mesh does not.
 
     Args:
         stills: True for unrelated pictures, False for a moving scene.
@@ -42,7 +39,7 @@ class MediaPipeFaces:
         stills: bool = False,
         max_faces: int = 8,
         confidence: float = 0.4,
-        detect_every: int = 6,
+        detect_every: int = 2,
     ) -> None:
         # Imported here: it takes a second, and neither --help nor bad input needs it.
         with quiet_native_log():
@@ -51,9 +48,11 @@ class MediaPipeFaces:
             self._build(mp.solutions, stills, max_faces, confidence)
             blank = np.zeros((64, 96, 3), np.uint8)  # loads the models now, not at the first frame
             self._mesh.process(blank)
-            self._detector.process(blank)
+            self._far.find(blank, whole_and_tiles(Size.of(blank)))
             _chatter(mp.solutions, blank)
+        self._stills = stills
         self._detect_every = 1 if stills else detect_every
+        self._next_tile = -1
         self._frames_to_look = 0
 
     def _build(self, solutions: Any, stills: bool, max_faces: int, confidence: float) -> None:
@@ -64,9 +63,7 @@ class MediaPipeFaces:
             min_detection_confidence=confidence,
             min_tracking_confidence=confidence,
         )
-        self._detector: Any = solutions.face_detection.FaceDetection(
-            model_selection=_LONG_RANGE, min_detection_confidence=confidence
-        )
+        self._far = FarFaces(solutions, confidence)
 
     def find(self, pixels: Pixels) -> list[Face]:
         """All faces in a picture of shape (height, width, 3) uint8, BGR; largest first."""
@@ -78,45 +75,46 @@ class MediaPipeFaces:
             small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
             pixels = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.uint8)
         rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-        faces = self._by_mesh(rgb, width, height)
+        faces = self._by_mesh(rgb)
         if self._frames_to_look <= 0:
-            far = self._by_detector(rgb, width, height)
-            missed = [face for face in far if not _known(face, faces)]
-            self._frames_to_look = 0 if missed else self._detect_every - 1
-            faces += missed
+            far = self._far.find(rgb, self._regions(Size.of(rgb)), known=faces)
+            self._frames_to_look = 0 if far else self._detect_every - 1
+            faces += far
         else:
             self._frames_to_look -= 1
+        if shrink < 1:
+            scale = Size(width, height), Size.of(rgb)
+            faces = [_enlarged(face, *scale) for face in faces]
         return sorted(faces, key=lambda face: -face.box.area)
+
+    def _regions(self, size: Size) -> list[Box]:
+        """The whole picture and, in turn, one part of it; of a still, all parts."""
+        whole, *tiles = whole_and_tiles(size)
+        if self._stills or not tiles:
+            return [whole, *tiles]
+        self._next_tile = (self._next_tile + 1) % len(tiles)
+        return [whole, tiles[self._next_tile]]
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""
-        for model in (self._mesh, self._detector):
-            if model is not None:
-                model.close()
-        self._mesh = self._detector = None
+        if self._mesh is not None:
+            self._mesh.close()
+        self._mesh = None
+        self._far.close()
 
-    def _by_mesh(self, rgb: Pixels, width: int, height: int) -> list[Face]:
+    def _by_mesh(self, rgb: Pixels) -> list[Face]:
+        height, width = rgb.shape[:2]
         found = self._mesh.process(rgb).multi_face_landmarks or []
-        faces = []
-        for mesh in found:
-            points = np.array([(p.x * width, p.y * height) for p in mesh.landmark], np.float32)
-            to_unit = _similarity(points[list(MESH_POINTS)], list(MESH_POINTS.values()))
-            if to_unit is not None:
-                faces.append(_face(np.asarray(cv2.convexHull(points)[:, 0], np.float32), to_unit))
-        return faces
+        faces = (face_of_mesh(mesh_points(mesh, width, height)) for mesh in found)
+        return [face for face in faces if face is not None]
 
-    def _by_detector(self, rgb: Pixels, width: int, height: int) -> list[Face]:
-        found = self._detector.process(rgb).detections or []
-        faces = []
-        for detection in found:
-            keypoints = detection.location_data.relative_keypoints[: len(KEYPOINTS)]
-            points = np.array([(p.x * width, p.y * height) for p in keypoints], np.float32)
-            to_unit = _similarity(points, KEYPOINTS)
-            if to_unit is not None:
-                inverse = cv2.invertAffineTransform(to_unit)
-                outline = np.array(OVAL) @ inverse[:, :2].T + inverse[:, 2]
-                faces.append(_face(outline.astype(np.float32), to_unit))
-        return faces
+
+def _enlarged(face: Face, to: Size, seen: Size) -> Face:
+    """A face found in a smaller copy, in the frame's own pixels."""
+    across, down = to.width / seen.width, to.height / seen.height
+    outline = face.outline * np.array([across, down], np.float32)
+    to_unit = face.to_unit @ np.diag([1 / across, 1 / down, 1.0])
+    return Face(outline=outline, to_unit=to_unit, box=Box.around(outline))
 
 
 def _chatter(solutions: Any, blank: Pixels) -> None:
@@ -128,21 +126,3 @@ def _chatter(solutions: Any, blank: Pixels) -> None:
         static_image_mode=True, min_detection_confidence=0, min_tracking_confidence=0
     ) as credulous:
         credulous.process(blank)
-
-
-def _similarity(points: Points, template: Any) -> Similarity | None:
-    try:
-        to_unit = fit_similarity(points, np.array(template, np.float32))
-    except ValueError:
-        return None
-    return to_unit if abs(np.linalg.det(to_unit[:, :2])) > 0 else None
-
-
-def _face(hull: Points, to_unit: Similarity) -> Face:
-    centre = hull.mean(axis=0)
-    outline = centre + (hull - centre) * np.float32(_OUTLINE_GROWTH)
-    return Face(outline=outline, to_unit=to_unit, box=Box.around(outline))
-
-
-def _known(face: Face, others: list[Face]) -> bool:
-    return any(face.box.overlap(other.box) > _SAME_FACE for other in others)

@@ -59,6 +59,8 @@ def open_sink(
         return PreviewSink()
     if kind == "virtual":
         return VirtualCameraSink(size, rate_hz, device or None)
+    if not spec:
+        raise SinkError("The sink has no name.", "Name a file, or a folder with a / at its end.")
     refuse_same(source, spec)
     path = Path(spec)
     if spec.endswith(("/", os.sep)) or path.is_dir():
@@ -75,13 +77,21 @@ def open_sink(
 
 
 def refuse_same(source: str, sink: str) -> None:
-    """Refuse a file or folder that is to be read and written at once.
+    """Refuse a sink that would write over what is read.
+
+    That is the same file or folder, the folder that holds the source, and a file in
+    a folder of pictures that is read.
 
     Raises:
-        SinkError: both names lead to the same file or folder.
+        SinkError: one of these.
     """
     if not source or not Path(source).exists():
         return
     read, written = Path(source).resolve(), Path(sink).resolve()
     if read == written or (written.exists() and read.samefile(written)):
         raise SinkError(f"{sink} is the source itself.", "Choose another name.")
+    if read.is_file() and written == read.parent:
+        raise SinkError(f"{sink} holds the source.", "Choose another folder.")
+    is_folder = written.is_dir() or sink.endswith(("/", os.sep))
+    if read.is_dir() and written.parent == read and not is_folder:
+        raise SinkError(f"{sink} lies among the pictures that are read.", "Choose another folder.")

@@ -103,8 +103,10 @@ class VideoSink(ClosedOnExit):
             self._container, self._stream = _opened(
                 self._file.temporary, coding, even(size) if coding.even else size, rate_hz
             )
-        except (FFmpegError, ValueError, OSError) as error:
+        except BaseException as error:
             self._file.discard()
+            if not isinstance(error, FFmpegError | ValueError | OSError):
+                raise
             raise SinkError(
                 f"{path.name} cannot be encoded at {size}: {one_line(error)}."
             ) from error

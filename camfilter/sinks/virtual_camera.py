@@ -15,11 +15,12 @@ from camfilter.sinks.base import pixels_of
 from camfilter.sinks.closing import ClosedOnExit
 from camfilter.sinks.loopback import STOPPED, tend
 from camfilter.sinks.shape import even, fitted, padded_to_even
-from camfilter.sinks.v4l2 import loopback_nodes, rearm
+from camfilter.sinks.v4l2 import is_loopback, loopback_nodes, rearm
 
 __all__ = ["Tended", "VirtualCamera", "VirtualCameraSink", "open_pyvirtualcam"]
 
 _LINUX_HINT: Final = "Load the driver: sudo modprobe v4l2loopback exclusive_caps=1."
+_TAKEN_HINT: Final = "Another program writes to it: close that one."
 _OTHER_HINT: Final = "Install OBS and start its virtual camera once."
 
 
@@ -101,12 +102,13 @@ class VirtualCameraSink(ClosedOnExit):
         try:
             self._camera = open_camera(self._size, rate_hz, device)
         except (RuntimeError, OSError, ValueError) as error:
-            if not any(mend(node) for node in ([device] if device else nodes())):
-                raise _unavailable(device, error) from error
+            stuck = (device,) if device else nodes()
+            if not any(mend(node) for node in stuck):
+                raise _unavailable(device, stuck, error) from error
             try:
                 self._camera = open_camera(self._size, rate_hz, device)
             except (RuntimeError, OSError, ValueError) as again:
-                raise _unavailable(device, again) from again
+                raise _unavailable(device, stuck, again) from again
         self._device = self._camera.device
         self._tended = tend(self._device, self._size, rate_hz)
         if self._tended.granted != self._size:
@@ -169,7 +171,9 @@ class VirtualCameraSink(ClosedOnExit):
             raise SinkError(f"The {self.name} cannot be closed: {one_line(error)}.") from error
 
 
-def _unavailable(device: str | None, error: Exception) -> SinkError:
+def _unavailable(device: str | None, tried: tuple[str, ...], error: Exception) -> SinkError:
     name = f"virtual camera {device}" if device else "virtual camera"
     hint = _LINUX_HINT if sys.platform == "linux" else _OTHER_HINT
+    if any(is_loopback(node) for node in tried):
+        hint = _TAKEN_HINT
     return SinkError(f"There is no {name} to write to: {one_line(error)}.", hint)

@@ -122,12 +122,14 @@ def run_tray(
     application.setDesktopFileName("camfilter")
     application.setQuitOnLastWindowClosed(False)
     boxes = MessageBoxes()
-    app = TrayApp(
-        engine, boxes, autostart_here(arguments), Devices(), DesktopTray(), application.quit
-    )
+
+    def leave() -> None:
+        application.exit(0)  # quit() would ask each window first, and the window asks the person
+
+    app = TrayApp(engine, boxes, autostart_here(arguments), Devices(), DesktopTray(), leave)
     boxes.parent = app.window
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: application.quit())
+        signal.signal(name, lambda *_: leave())
     timer = QTimer()
     timer.timeout.connect(app.refresh)
     timer.start(_VIEW_EVERY_MS)  # Python sees a signal at the next tick

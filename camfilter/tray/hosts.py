@@ -11,13 +11,15 @@ import ctypes.util
 import sys
 from typing import Any, Final, Protocol
 
-from PySide6.QtDBus import QDBusConnection, QDBusInterface
+from PySide6.QtDBus import QDBusConnection, QDBusInterface, QDBusVariant
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QSystemTrayIcon
 
 __all__ = ["DesktopTray", "TrayHost"]
 
 _WATCHER: Final = "org.kde.StatusNotifierWatcher"
+_PROPERTIES: Final = "org.freedesktop.DBus.Properties"
+_PATIENCE_MS: Final = 500
 _OWN_SELECTION: Final = b"_NET_SYSTEM_TRAY_S0"
 
 
@@ -45,8 +47,10 @@ def _notifier_host() -> bool:
     bus = QDBusConnection.sessionBus()
     if not bus.isConnected() or not bus.interface().isServiceRegistered(_WATCHER).value():
         return False
-    watcher = QDBusInterface(_WATCHER, "/StatusNotifierWatcher", _WATCHER, bus)
-    return bool(watcher.property("IsStatusNotifierHostRegistered"))
+    watcher = QDBusInterface(_WATCHER, "/StatusNotifierWatcher", _PROPERTIES, bus)
+    watcher.setTimeout(_PATIENCE_MS)
+    said = watcher.call("Get", _WATCHER, "IsStatusNotifierHostRegistered").arguments()
+    return bool(said and isinstance(said[0], QDBusVariant) and said[0].variant())
 
 
 class _X11:

@@ -32,6 +32,7 @@ from camfilter.surrogate.onnx import OnnxSurrogate
 CODECS: Final = ("VP8", "H264")
 EXTRA_S: Final = 2.0
 """The clip is longer than the call, so that it is not started again while the call connects."""
+MOST_SECONDS: Final = 60
 
 EXIT_FAILED: Final = 1
 EXIT_SKIPPED: Final = 77
@@ -136,7 +137,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--source", default="demo", help="demo, or a video file")
     parser.add_argument("--kbit", type=int, default=500, help="greatest bitrate, in kbit/s")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each call")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.kbit < 1 or not 0 < options.seconds <= MOST_SECONDS:
+        parser.error(f"--kbit starts at 1, and --seconds goes to {MOST_SECONDS}")
+    if options.json is not None and not options.json.parent.is_dir():
+        parser.error(f"there is no folder {options.json.parent}")
+    return options
 
 
 def _say(line: str) -> None:

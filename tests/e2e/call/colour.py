@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from camfilter.frames import Pixels, Size
+from camfilter.frames import Pixels
 
 __all__ = ["I420", "NEUTRAL_CHROMA", "chroma_of", "luma_of", "to_bgr", "to_i420"]
 
@@ -61,8 +61,3 @@ def chroma_of(picture: I420) -> NDArray[np.uint8]:
     """(2, height / 2, width / 2) blue and red difference, a view."""
     height, width = picture.shape[0] * 2 // 3, picture.shape[1]
     return picture[height:].reshape(2, height // 2, width // 2)
-
-
-def size_of(picture: I420) -> Size:
-    """Width and height in pixels."""
-    return Size(picture.shape[1], picture.shape[0] * 2 // 3)

@@ -27,7 +27,11 @@ class Verdict:
 
 def judge(figures: dict[str, Any]) -> list[Verdict]:
     """All verdicts on a run, from its figures."""
-    verdicts = [_sent(figures)]
+    built_in = [codec for codec, calls in figures["calls"].items() if calls is not None]
+    verdicts = [
+        _sent(figures),
+        Verdict("VP8" in built_in, f"the browser sends VP8 (of those asked: {built_in})"),
+    ]
     for codec, calls in figures["calls"].items():
         if calls is not None:
             verdicts += _judge_codec(codec, calls, figures["surrogate"])

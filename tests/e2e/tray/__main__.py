@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.tray.desktop import Desktop, Place, missing_tools, wait_for
+from tests.e2e.tray.desktop import Desktop, Place, can_be_notified, end, missing_tools, wait_for
 from tests.e2e.tray.written import CARD, Written
 
 SKIPPED = 77
@@ -164,9 +165,11 @@ def without_a_tray(desktop: Desktop, program: list[str], tally: Tally) -> None:
     tally.check("the default answer stays", stayed)
     desktop.start_tray()
     tally.check("a tray that comes late gets the icon", wait_for(desktop.icon))
+    desktop.end_tray()
+    wait_for(lambda: desktop.icon() is None)
+    time.sleep(1.5)
     desktop.keys("alt+q")
     tally.check("the key for quit ends it", session.ended() == 0)
-    desktop.end_tray()
 
 
 def without_a_camera(desktop: Desktop, program: list[str], tally: Tally) -> None:
@@ -184,6 +187,28 @@ def without_a_camera(desktop: Desktop, program: list[str], tally: Tally) -> None
     tally.check("the window opens and the program lives", window and session.process.poll() is None)
     tally.check("it can be quit", session.quit_by_menu() == 0)
     desktop.end_tray()
+
+
+def on_the_bus(desktop: Desktop, program: list[str], tally: Tally) -> None:
+    """A tray as KDE and GNOME have it: over D-Bus, started late, restarted."""
+    desktop.start_bus()
+    session = Session(desktop, program, "--source", "demo", "--sink", "null")
+    tally.check("with a bus and no tray the window opens", wait_for(desktop.window, 40))
+    for when in ("late", "restarted"):
+        host, seen = desktop.start_notifier_host()
+        icon = wait_for(lambda: _first_line(seen))
+        tally.check(f"a D-Bus tray that is {when} gets the icon", icon)
+        labels = json.loads(icon)["labels"] if icon else []
+        tally.check("its menu has the presets", {"_6 levels", "_10 stages"} <= set(labels), labels)
+        end(host)
+        time.sleep(3)
+    session.process.terminate()
+    tally.check("a signal ends it without a question", session.ended() == 0)
+
+
+def _first_line(path: Path) -> str:
+    line, end_of_line, _ = path.read_text().partition("\n")
+    return line if end_of_line else ""
 
 
 def _handle(slider: Place, levels: int) -> tuple[int, int]:
@@ -217,14 +242,16 @@ def main() -> int:
     out: Path = given.out or Path(tempfile.mkdtemp(prefix="camfilter-tray-"))
     out.mkdir(parents=True, exist_ok=True)
     tally, program = Tally(), shlex.split(given.program)
-    for part in ("tray", "window", "camera"):
+    with Desktop(out) as desktop:
+        in_the_tray(desktop, program, out, tally)
+    for part in (without_a_tray, without_a_camera):
         with Desktop(out) as desktop:
-            if part == "tray":
-                in_the_tray(desktop, program, out, tally)
-            elif part == "window":
-                without_a_tray(desktop, program, tally)
-            else:
-                without_a_camera(desktop, program, tally)
+            part(desktop, program, tally)
+    if can_be_notified():
+        with Desktop(out) as desktop:
+            on_the_bus(desktop, program, tally)
+    else:
+        print("skip the D-Bus tray: dbus-daemon, python3-dbus or python3-gi is not installed")
     if given.docs:
         given.docs.mkdir(parents=True, exist_ok=True)
         for kept, shown in (("2-menu", "tray-menu"), ("6-window", "window")):

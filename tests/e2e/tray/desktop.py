@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Seen = TypeVar("Seen")
 
+SYSTEM_PYTHON = "/usr/bin/python3"
 TOOLS = ("Xvfb", "openbox", "trayer", "xdotool", "import", "xwininfo")
 _TRAYER = (
     *("trayer", "--edge", "top", "--align", "right", "--widthtype", "request"),
@@ -36,6 +37,14 @@ _COLOURS_BGR = {
 def missing_tools() -> list[str]:
     """Programs that are needed and not installed."""
     return [tool for tool in TOOLS if shutil.which(tool) is None]
+
+
+def can_be_notified() -> bool:
+    """Whether a session bus and a host on it can be started."""
+    if shutil.which("dbus-daemon") is None or not Path(SYSTEM_PYTHON).exists():
+        return False
+    tried = [SYSTEM_PYTHON, "-c", "import dbus, gi"]
+    return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
 def wait_for(seen: Callable[[], Seen], timeout_s: float = 20.0) -> Seen:
@@ -103,6 +112,30 @@ class Desktop:
         log.close()
         self._started.append(process)
         return process
+
+    def start_bus(self) -> None:
+        """Start a session bus, as KDE and GNOME have one; their trays live on it."""
+        socket = self._out / "bus"
+        address = f"unix:path={socket}"
+        self.start("dbus-daemon", "--session", "--nofork", f"--address={address}")
+        if not wait_for(socket.exists):
+            raise OSError("dbus-daemon did not start.")
+        self.environment["DBUS_SESSION_BUS_ADDRESS"] = address
+
+    def start_notifier_host(self) -> tuple[subprocess.Popen[bytes], Path]:
+        """Start a host on the session bus; what it saw goes to a file, line by line."""
+        script = Path(__file__).with_name("notifier_host.py")
+        seen = self._out / "notifier_host.json"
+        with seen.open("wb") as file:
+            process = subprocess.Popen(
+                [SYSTEM_PYTHON, str(script)],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.DEVNULL,
+            )
+        self._started.append(process)
+        return process, seen
 
     def start_tray(self) -> None:
         self._tray = self.start(*_TRAYER)

@@ -23,7 +23,7 @@ class Watcher(dbus.service.Object):
     """Takes icons in, and says what they are."""
 
     @dbus.service.method(WATCHER, in_signature="s", sender_keyword="sender")
-    def RegisterStatusNotifierItem(self, service, sender):  # noqa: ARG002, N802 - D-Bus's names
+    def RegisterStatusNotifierItem(self, service, sender):  # noqa: N802 - D-Bus's names
         GLib.timeout_add(300, self._describe, sender)
 
     @dbus.service.method(WATCHER, in_signature="s")

@@ -23,7 +23,7 @@ from camfilter.errors import SinkError
 from camfilter.frames import Pixels, Size
 from camfilter.guard import Guard
 from camfilter.sinks import VirtualCameraSink
-from camfilter.sinks.watchers import watchers_of
+from camfilter.sinks.watchers import OpenFileWatchers, watchers_of
 
 START_S = 90.0
 WATCH = f"import cv2, time; c = cv2.VideoCapture({CAMERA!r}, 200); c.read(); time.sleep(99)"
@@ -46,8 +46,9 @@ class Test:
         if NEWER:  # one reader at a time
             recorder.end(signal.SIGKILL)
         self.three_readers()
-        if NEWER:
-            recorder = stage.record()
+        if not NEWER:
+            recorder.end(signal.SIGKILL)
+        recorder = self.nobody_watches_for_a_while()
         self.webcam_goes_and_comes_back()
         self.stop(filtering)
         self.kill(self.start("second start, while somebody watches", "run2"))
@@ -55,6 +56,7 @@ class Test:
         filtering = self.start("start after kill -9, while somebody watches", "run3")
         filtering.end(signal.SIGTERM)
         recorder.end(signal.SIGKILL)
+        self.another_writer()
         self.a_device_that_vanishes()
         self.webcam.end(signal.SIGKILL)
         self.nothing_ever_leaked()
@@ -137,6 +139,20 @@ class Test:
             self.check(f"{name} reads protected faces of {SIZE}", ok, sight)
             self.check(f"{name} gets them in order", sight.in_order, sight.numbers)
 
+    def nobody_watches_for_a_while(self) -> Program:
+        holders, left_s = OpenFileWatchers(WEBCAM), time.monotonic()
+        before = holders.count()
+        stage.wait(lambda: holders.count() == 1, 20)  # its own program
+        ok, after_s = (before, holders.count()) == (2, 1), time.monotonic() - left_s
+        self.check("nobody watches: the webcam is closed", ok, f"{after_s:.1f} s later")
+        recorder, since_s = stage.record(), time.monotonic()
+        face = stage.wait_for("face", since_s, 40, 3)
+        first = [frame["kind"] for frame in stage.frames(since_s)][:1]
+        after = f"{face['at_s'] - since_s:.1f} s after a program started" if face else "never"
+        ok = face is not None and first == ["card"]
+        self.check("somebody watches: first the card, then faces", ok, after)
+        return recorder
+
     def webcam_goes_and_comes_back(self) -> None:
         stage.wait_for("face", time.monotonic(), 20, 2)
         self.webcam.end(signal.SIGKILL)
@@ -186,6 +202,28 @@ class Test:
         except SinkError as error:
             said = error.what
         self.check("a size other than the watcher's is refused", "held at" in said, said)
+
+    def another_writer(self) -> None:
+        other = stage.other_writer()
+        stage.wait(lambda: stage.offers(CAMERA) == "capture", START_S)
+        watcher = Program.start("watcher", "-c", WATCH)
+        watchers = watchers_of(CAMERA)
+        stage.wait(lambda: watchers.count() == (1 if NEWER else 2), START_S)
+        said = self.try_to_open()
+        self.check("a device that another program feeds is left alone", "close that" in said, said)
+        other.end(signal.SIGKILL)
+        left, said = stage.offers(CAMERA), self.try_to_open()
+        self.check(
+            "and taken once that one is dead", said == "opened", f"it offered {left}: {said}"
+        )
+        watcher.end(signal.SIGKILL)
+
+    def try_to_open(self) -> str:
+        try:
+            VirtualCameraSink(SIZE, RATE_HZ, CAMERA).close()
+        except SinkError as error:
+            return str(error)
+        return "opened"
 
     def a_device_that_vanishes(self) -> None:
         node, aside = Path(CAMERA), Path("/dev/aside")

@@ -68,6 +68,10 @@ def feed(first: int) -> Program:
     return Program.start("webcam", _HERE / "feed.py", WEBCAM, first)
 
 
+def other_writer() -> Program:
+    return Program.start("other", _HERE / "feed.py", CAMERA, 0, "untidy")
+
+
 def record() -> Program:
     LOG.touch()
     return Program.start("recorder", _HERE / "recorder.py", CAMERA, RAW, LOG)
