@@ -55,7 +55,7 @@ class ProtectedFrame:
     Attributes:
         pixels: (height, width, 3) uint8, BGR, marked read-only.
         state: why this picture is fit to be shown.
-        index: index of the raw frame it stands for.
+        index: in files that of the raw frame; live a running number of what was shown.
         time_s: stream time in seconds at which it is shown.
         reason: why the picture is held or replaced; empty when protected.
     """
@@ -210,7 +210,7 @@ class Guard:
 
         Args:
             now_s: stream time in seconds.
-            index: index of the raw frame it stands for, or a running number.
+            index: number that the frame shall have.
             size: size of the card, should one be needed.
         """
         with self._lock:

@@ -64,27 +64,39 @@ class _Block:
 
 
 class SteppedCamera(_Block):
-    """A live source that waits until the test lets a frame out."""
+    """A live source that waits until the test lets a frame out.
 
-    def __init__(self, pictures: Sequence[Pixels]) -> None:
+    Each frame has a corner of its own, which no filter touches, so that it can be told
+    from every other one wherever it comes out.
+    """
+
+    def __init__(self, pictures: Sequence[Pixels], mark: int = 0) -> None:
         self.info = SourceInfo("stepped", Size.of(pictures[0]), 30.0, None, True, False)
         self._pictures = pictures
-        self._let_out: Queue[bool] = Queue()
+        self._mark = mark
+        self._let_out: Queue[RawFrame | None] = Queue()
         self._next = 0
         self.closed = threading.Event()
 
-    def let_out(self) -> None:
-        self._let_out.put(True)
+    def let_out(self) -> Pixels:
+        """Let one frame out; its pixels."""
+        index, self._next = self._next, self._next + 1
+        pixels = self._pictures[index % len(self._pictures)].copy()
+        pixels[0, 0] = (index % 256, index // 256, self._mark)
+        self._let_out.put(RawFrame(pixels, index, index / 30))
+        return pixels
 
     def read(self) -> RawFrame | None:
-        if not self._let_out.get(timeout=WAIT_S):
-            return None
-        index, self._next = self._next, self._next + 1
-        return RawFrame(self._pictures[index % len(self._pictures)], index, index / 30)
+        return self._let_out.get(timeout=WAIT_S)
 
     def close(self) -> None:
         self.closed.set()
-        self._let_out.put(False)
+        self._let_out.put(None)
+
+
+def same_frame(raw: Pixels, shown: Pixels) -> bool:
+    """Whether a picture was made from this raw one."""
+    return bool((raw[0, 0] == shown[0, 0]).all())
 
 
 class WatchedSink(_Block):
@@ -139,7 +151,6 @@ class Run:
         self.cameras: dict[str, SteppedCamera] = {}
         self.opened: list[str] = []
         self._pictures = cameras
-        self._index = 0
         opener = PatientOpener(clock=self.clock)
         known: dict[str, Any] = {
             "open_source": self._open_source,
@@ -156,23 +167,25 @@ class Run:
         self.opened.append(settings.source)
         if settings.source not in self._pictures:
             raise SourceNotFound(f"There is no camera {settings.source}.")
-        camera = SteppedCamera(self._pictures[settings.source])
+        camera = SteppedCamera(self._pictures[settings.source], mark=len(self.opened))
         self.cameras[settings.source] = camera
         return camera
 
-    def let_out(self, source: str = "a") -> int:
-        """Let the camera send one frame; the index that it has in the run."""
-        self.cameras[source].let_out()
-        self._index += 1
-        return self._index - 1
+    def let_out(self, source: str = "a") -> Pixels:
+        """Let the camera send one frame; its pixels."""
+        return self.cameras[source].let_out()
 
     def protected(self, source: str = "a") -> tuple[Pixels, Pixels]:
         """Let one frame through; before and after."""
-        index = self.let_out(source)
-        _, after = self.sink.wait_for(
-            lambda frame: frame.state is GuardState.PROTECTED and frame.index == index
+        before = self.let_out(source)
+        return before, self.shown(before, GuardState.PROTECTED)
+
+    def shown(self, raw: Pixels, state: GuardState) -> Pixels:
+        """What is shown of a raw frame, once it comes out in this state."""
+        with_it = self.sink.wait_for(
+            lambda frame: frame.state is state and same_frame(raw, frame.pixels)
         )
-        return self._pictures[source][index % len(self._pictures[source])], after
+        return with_it[1]
 
     def settle(self) -> None:
         """Wait until the controller knows of everything that was written so far."""

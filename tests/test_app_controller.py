@@ -78,9 +78,8 @@ def test_off_shows_the_raw_picture_and_on_never_again() -> None:
         before, after = run.protected()
         assert (before != after).any()
         assert run.controller.toggle() is False
-        number = run.let_out()
-        _, after = run.sink.wait_for(lambda frame: frame.state is GuardState.OFF)
-        assert (after == demo_pictures()[number]).all()
+        raw = run.let_out()
+        assert (run.shown(raw, GuardState.OFF) == raw).all()
         run.settle()
         assert run.controller.status().state == "off"
         assert run.controller.status().faces == 0
@@ -142,7 +141,7 @@ def test_an_unknown_surrogate_shows_a_card_with_the_reason_and_heals() -> None:
         _card, pixels = run.sink.wait_for(
             lambda frame: frame.state is GuardState.PLACEHOLDER and "nobody" in frame.reason
         )
-        assert not any((pixels == picture).all() for picture in demo_pictures())
+        assert not any((pixels[1:] == picture[1:]).all() for picture in demo_pictures())
         run.settle()
         assert "nobody" in run.controller.status().reason
         run.controller.change({"surrogate": ""})
@@ -180,20 +179,14 @@ def test_the_source_can_be_switched_and_a_missing_one_heals() -> None:
         run.controller.change({"source": "b"})
         run.protected("a")  # was asked for before the change
         assert run.cameras["a"].closed.wait(WAIT_S)
-        index = run.let_out("b")
-        _, after = run.sink.wait_for(
-            lambda frame: frame.state is GuardState.PROTECTED and frame.index == index
-        )
-        assert linf(cameras["b"][0], after) <= 6 < linf(cameras["a"][0], after)
+        before, after = run.protected("b")
+        assert linf(before, after) <= 6 < linf(cameras["a"][0], after)
         run.controller.change({"source": "c"})
         run.let_out("b")
         run.sink.wait_for(lambda frame: frame.reason == "There is no camera c.")
         run.controller.change({"source": "b"})
         run.sink.wait_for(lambda _frame: run.opened[-1] == "b" and len(run.cameras) == 2)
-        index = run.let_out("b")
-        run.sink.wait_for(
-            lambda frame: frame.state is GuardState.PROTECTED and frame.index == index
-        )
+        run.protected("b")
 
 
 class SaidWatchers:
