@@ -13,13 +13,14 @@ import numpy as np
 
 from camfilter.errors import CameraLost
 from camfilter.frames import Pixels, RawFrame, Size
-from camfilter.guard import Guard, ProtectedFrame
+from camfilter.guard import Guard, GuardState, ProtectedFrame
 from camfilter.protector import Protector
 from camfilter.report import RunReport
 from camfilter.sinks.base import Sink
 from camfilter.sources.base import Source, frames_of
 
 _LOST_PAUSE_S: Final = 0.02
+_CARD_PAUSE_S: Final = 0.2
 
 __all__ = ["fit", "run_every_frame", "run_live"]
 
@@ -121,16 +122,19 @@ def run_live(
     ]
     for thread in threads:
         thread.start()
-    index = 0
+    index, pause_s = 0, 1.5 * period_s
     try:
         while not stop.is_set():
-            ready.wait(1.5 * period_s)
+            ready.wait(pause_s)
             ready.clear()
             frame = guard.frame(clock(), index, size)
             sink.write(frame)
             report.emitted(frame)
             report.frames_dropped = newest.dropped
             index += 1
+            # A card need not be repeated fast; a new picture ends the wait at once.
+            idle = frame.state is GuardState.PLACEHOLDER
+            pause_s = max(_CARD_PAUSE_S, period_s) if idle else 1.5 * period_s
             on_frame(frame)
     finally:
         stop.set()

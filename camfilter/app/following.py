@@ -70,7 +70,7 @@ class FollowingSource(ClosedOnExit):
             CameraLost: there is none now; the reason is for the person to read.
         """
         settings = self._settings()
-        if settings.on_demand and not self._watched():
+        if settings.on_demand and not settings.preview and not self._watched():
             self._release()
             self._pause(_IDLE_S)
             raise CameraLost("Nobody is watching, so the camera is off.")

@@ -14,6 +14,7 @@ from camfilter.cli.devices import devices
 from camfilter.cli.doctor import doctor
 from camfilter.cli.run import run
 from camfilter.cli.setup import setup
+from camfilter.cli.tray import tray
 
 __all__ = ["app"]
 
@@ -28,6 +29,7 @@ app.command()(demo)
 app.command()(devices)
 app.command()(doctor)
 app.command()(setup)
+app.command()(tray)
 app.add_typer(ctl, name="ctl")
 app.add_typer(config, name="config")
 
