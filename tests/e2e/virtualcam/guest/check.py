@@ -260,4 +260,5 @@ class Test:
         self.check("all in order", ok, f"{len(set(numbers))} numbers up to {max(numbers)}")
 
 
-sys.exit(Test().run())
+if __name__ == "__main__":
+    sys.exit(Test().run())
