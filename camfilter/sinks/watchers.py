@@ -31,7 +31,8 @@ _CLIENT_USAGE: Final = 0x10E00001
 _SEND_INITIAL: Final = 1
 _EVENT_BYTES: Final = 136
 _PAYLOAD_AT: Final = 8
-_BELIEVE_AFTER_S: Final = 3.0
+_BELIEVE_COME_AFTER_S: Final = 1.5
+_BELIEVE_GONE_AFTER_S: Final = 3.0
 _ASK_EVERY_S: Final = 1.0
 
 
@@ -54,7 +55,9 @@ class Steady:
 
     Args:
         count: how many watch at this moment; None where it cannot be known.
-        believe_after_s: how long a change must last, in seconds.
+        come_after_s: how long somebody must have watched to be believed, in seconds;
+            a look at the list of cameras is shorter, and who joins a call waits for it.
+        gone_after_s: how long nobody must have watched to be believed, in seconds.
         ask_every_s: `count` is asked at most this often, in seconds.
     """
 
@@ -62,11 +65,13 @@ class Steady:
         self,
         count: Callable[[], int | None],
         *,
-        believe_after_s: float = _BELIEVE_AFTER_S,
+        come_after_s: float = _BELIEVE_COME_AFTER_S,
+        gone_after_s: float = _BELIEVE_GONE_AFTER_S,
         ask_every_s: float = _ASK_EVERY_S,
     ) -> None:
         self._count = count
-        self._believe_after_s = believe_after_s
+        self._come_after_s = come_after_s
+        self._gone_after_s = gone_after_s
         self._ask_every_s = ask_every_s
         self._asked_s: float | None = None
         self._believed = True
@@ -83,7 +88,8 @@ class Steady:
                 return True
             if (number > 0) != self._seen:
                 self._seen, self._since_s = number > 0, now_s
-        if self._seen != self._believed and now_s - self._since_s >= self._believe_after_s:
+        needed_s = self._come_after_s if self._seen else self._gone_after_s
+        if self._seen != self._believed and now_s - self._since_s >= needed_s:
             self._believed = self._seen
         return self._believed
 
