@@ -14,6 +14,8 @@ from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.faces.quiet import quiet_native_log
 from camfilter.faces.template import KEYPOINTS, MESH_POINTS, OVAL
 from camfilter.frames import Pixels, Size
+from camfilter.sources.demo import portrait_path
+from camfilter.sources.pictures import read_picture
 
 EYES_OF_ASTRONAUT = np.array([[203.0, 101.5], [246.5, 103.5]])
 EYES_OF_HOPPER = np.array([[221.0, 189.0], [305.0, 187.0]])
@@ -256,3 +258,17 @@ def test_errors_pass_through_quiet_blocks() -> None:
 
 def test_finding_faces_writes_nothing_however_late_the_first_one_comes() -> None:
     assert errors_of(FIND) == ""
+
+
+def test_a_far_face_is_seen_at_once_and_followed_while_it_moves() -> None:
+    portrait = cv2.resize(read_picture(portrait_path()), None, fx=0.3, fy=0.3)
+    finder = MediaPipeFaces()
+    lefts = []
+    for step in range(12):
+        frame = np.full((720, 1280, 3), 110, np.uint8)
+        left = 300 + 6 * step
+        frame[100 : 100 + portrait.shape[0], left : left + portrait.shape[1]] = portrait
+        (face,) = finder.find(frame)
+        lefts.append(face.box.left - left)
+    finder.close()
+    assert max(lefts) - min(lefts) <= 3

@@ -44,6 +44,7 @@ class FarFaces:
         self._close_mesh: Any = solutions.face_mesh.FaceMesh(
             static_image_mode=True, max_num_faces=1, min_detection_confidence=confidence
         )
+        self._followed: list[Face] = []
 
     def find(self, rgb: Pixels, regions: Sequence[Box], known: Sequence[Face] = ()) -> list[Face]:
         """Faces in parts of a picture.
@@ -59,10 +60,29 @@ class FarFaces:
                 face = face_of_keypoints(keypoints)
                 if face is None or _is_among(face, [*known, *found]):
                     continue
-                closer = self._looked_at(rgb, face)
+                closer = self._looked_at(rgb, face) or face
                 if not _is_among(closer, [*known, *found]):
                     found.append(closer)
+        self._followed = [*self._followed, *found]
         return found
+
+    def follow(self, rgb: Pixels, known: Sequence[Face]) -> list[Face]:
+        """The faces of the picture before, where they are now.
+
+        Args:
+            rgb: (height, width, 3) uint8, RGB; the next picture of a moving scene.
+            known: faces that need not be followed any more.
+        """
+        before, self._followed = self._followed, []
+        for face in before:
+            if _is_among(face, [*known, *self._followed]):
+                continue
+            closer = self._looked_at(rgb, face)
+            if closer is None:  # turned away: the detector finds what the mesh does not
+                self.find(rgb, [_around(face.box).within(Size.of(rgb))], [*known, *self._followed])
+            elif not _is_among(closer, [*known, *self._followed]):
+                self._followed.append(closer)
+        return list(self._followed)
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""
@@ -73,6 +93,8 @@ class FarFaces:
 
     def _keypoints(self, rgb: Pixels, region: Box) -> list[Points]:
         part = np.ascontiguousarray(rgb[region.slices()])
+        if part.size == 0:
+            return []
         height, width = part.shape[:2]
         detections = self._detector.process(part).detections or []
         corner = np.array([region.left, region.top], np.float32)
@@ -88,22 +110,22 @@ class FarFaces:
             for detection in detections
         ]
 
-    def _looked_at(self, rgb: Pixels, face: Face) -> Face:
-        """The same face by the mesh of an enlarged cut; as it was when the mesh disagrees."""
+    def _looked_at(self, rgb: Pixels, face: Face) -> Face | None:
+        """The same face by the mesh of an enlarged cut; None when the mesh does not see it."""
         cut = _around(face.box).within(Size.of(rgb))
         part = rgb[cut.slices()]
         if part.size == 0:
-            return face
+            return None
         scale = _CUT_PX / max(part.shape[:2])
         size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
         enlarged = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_CUBIC), np.uint8)
         meshes = self._close_mesh.process(enlarged).multi_face_landmarks
         if not meshes:
-            return face
+            return None
         corner = np.array([cut.left, cut.top], np.float32)
         closer = face_of_mesh(corner + mesh_points(meshes[0], part.shape[1], part.shape[0]))
         if closer is None or closer.box.overlap(face.box) < _LEAST_AGREEMENT:
-            return face
+            return None
         return closer
 
 

@@ -23,8 +23,7 @@ class MediaPipeFaces:
     """Finds faces with the models inside MediaPipe's wheel; nothing is downloaded or sent.
 
     The mesh follows up to `max_faces` near faces. A detector for far faces looks at
-    every `detect_every`-th frame, and at each frame while it sees a face that the
-    mesh does not.
+    every `detect_every`-th frame, and what it finds is followed from frame to frame.
 
     Args:
         stills: True for unrelated pictures, False for a moving scene.
@@ -39,7 +38,7 @@ class MediaPipeFaces:
         stills: bool = False,
         max_faces: int = 8,
         confidence: float = 0.4,
-        detect_every: int = 2,
+        detect_every: int = 4,
     ) -> None:
         # Imported here: it takes a second, and neither --help nor bad input needs it.
         with quiet_native_log():
@@ -52,7 +51,7 @@ class MediaPipeFaces:
             _chatter(mp.solutions, blank)
         self._stills = stills
         self._detect_every = 1 if stills else detect_every
-        self._next_tile = -1
+        self._turn = -1
         self._frames_to_look = 0
 
     def _build(self, solutions: Any, stills: bool, max_faces: int, confidence: float) -> None:
@@ -76,24 +75,26 @@ class MediaPipeFaces:
             pixels = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.uint8)
         rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
         faces = self._by_mesh(rgb)
+        if not self._stills:
+            faces += self._far.follow(rgb, faces)
         if self._frames_to_look <= 0:
-            far = self._far.find(rgb, self._regions(Size.of(rgb)), known=faces)
-            self._frames_to_look = 0 if far else self._detect_every - 1
-            faces += far
-        else:
-            self._frames_to_look -= 1
+            faces += self._far.find(rgb, self._regions(Size.of(rgb)), faces)
+            self._frames_to_look = self._detect_every
+        self._frames_to_look -= 1
         if shrink < 1:
             scale = Size(width, height), Size.of(rgb)
             faces = [_enlarged(face, *scale) for face in faces]
         return sorted(faces, key=lambda face: -face.box.area)
 
     def _regions(self, size: Size) -> list[Box]:
-        """The whole picture and, in turn, one part of it; of a still, all parts."""
+        """Where to look now: everywhere at first and in stills, else whole and parts in turn."""
         whole, *tiles = whole_and_tiles(size)
-        if self._stills or not tiles:
+        if self._stills or self._turn < 0:
+            self._turn = 0
             return [whole, *tiles]
-        self._next_tile = (self._next_tile + 1) % len(tiles)
-        return [whole, tiles[self._next_tile]]
+        turns = [region for tile in tiles for region in (whole, tile)] or [whole]
+        self._turn = (self._turn + 1) % len(turns)
+        return [turns[self._turn]]
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""
