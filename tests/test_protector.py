@@ -48,7 +48,7 @@ def test_a_good_frame_goes_through() -> None:
     raw = raw_frame(0)
     takes.take(raw)
     frame = guard.frame(0.0, 9, SIZE)
-    assert (frame.state, frame.index) == (GuardState.PROTECTED, 0)
+    assert (frame.state, frame.index) == (GuardState.PROTECTED, 9)
     assert np.array_equal(frame.pixels, filtered(raw).pixels)
     assert (report.frames_in, dict(report.faults)) == (1, {})
 
