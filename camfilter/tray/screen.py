@@ -52,12 +52,15 @@ def require_screen(environment: Mapping[str, str] = os.environ) -> None:
 def _reason(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     for line in lines:
-        if "could not connect to display" in line or "cannot open shared object" in line:
+        if "could not connect to display" in line:
+            return "no display can be reached."
+        if "cannot open shared object" in line:
             return f"{line.rsplit(': ', 1)[0].removeprefix('ImportError: ')}."
     return f"{lines[-1]}" if lines else "Qt ended without a word."
 
 
 def _hint(said: str) -> str:
-    if "cannot open shared object" in said or "xcb-cursor" in said:
+    unreachable = "could not connect to display" in said
+    if "cannot open shared object" in said or ("xcb-cursor" in said and not unreachable):
         return "Install Qt's libraries (Debian: libegl1 libxkbcommon-x11-0 libxcb-cursor0)."
     return "Start it on a desktop; camfilter run needs none."
