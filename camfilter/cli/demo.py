@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,18 +12,20 @@ from rich.console import Console
 
 from camfilter.assembly import build_filter
 from camfilter.cli.comparison import Pair, draw_comparison, write_picture
+from camfilter.cli.options import ChainLengthOption, EpsilonOption, JsonOption, ProviderOption
 from camfilter.cli.progress import FrameProgress
-from camfilter.cli.run import Epsilon, JsonFile, chain_settings, parse_provider
 from camfilter.cli.summary import in_words, prove_writable, write_json
-from camfilter.errors import NothingProtected
+from camfilter.errors import NothingProtected, SettingError
 from camfilter.frames import RawFrame
 from camfilter.guard import Guard, GuardState, ProtectedFrame
 from camfilter.pipeline import run_every_frame
 from camfilter.protector import Protector
 from camfilter.report import RunReport
+from camfilter.settings import ChainSettings
 from camfilter.sinks import open_sink
 from camfilter.sources.demo import DemoSource
 from camfilter.surrogate.onnx import OnnxSurrogate
+from camfilter.surrogate.provider import Provider
 
 __all__ = ["demo"]
 
@@ -31,15 +34,16 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for demo.mp4 and demo.png.", show_default="here")
     ] = Path(),
-    epsilon: Epsilon = "6/255",
-    chain_length: Annotated[int, typer.Option(help="Stages of the chain, 1 to 200.")] = 10,
-    provider: Annotated[str, typer.Option(help="auto, cpu, cuda or tensorrt.")] = "auto",
-    json: JsonFile = None,
+    epsilon: EpsilonOption = None,
+    chain_length: ChainLengthOption = None,
+    provider: ProviderOption = None,
+    json: JsonOption = None,
 ) -> None:
     """Protect a moving portrait and show it before and after."""
-    settings = chain_settings(epsilon=epsilon, chain_length=chain_length)
+    given = {"epsilon": epsilon, "chain_length": chain_length}
+    settings = _chain_settings({k: v for k, v in given.items() if v is not None})
     prove_writable(json)
-    surrogate = OnnxSurrogate(settings.surrogate, parse_provider(provider))
+    surrogate = OnnxSurrogate(settings.surrogate, _provider(provider or "auto"))
     video, picture = out / "demo.mp4", out / "demo.png"
     source, guard, report = DemoSource(), Guard(), RunReport()
     protector = Protector(lambda: build_filter(settings, surrogate, stills=False), guard, report)
@@ -80,3 +84,29 @@ def demo(
         raise NothingProtected("The demo's middle frame could not be protected.")
     write_picture(picture, draw_comparison(pair[0], surrogate))
     console.print(f"Look at {video} and {picture}.", highlight=False, soft_wrap=True)
+
+
+def _chain_settings(values: Mapping[str, Any]) -> ChainSettings:
+    """Check settings from the command line.
+
+    Raises:
+        SettingError: a value cannot be used, or nothing of it is left in 8 bits.
+    """
+    settings = ChainSettings.of(values)
+    if settings.vanishes:
+        raise SettingError(settings.vanishes, "Use 1/255 or more; 6/255 is the default.")
+    return settings
+
+
+def _provider(name: str) -> Provider:
+    """The provider of that name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    try:
+        return Provider(name.strip().lower())
+    except ValueError as error:
+        raise SettingError(
+            f"There is no provider {name!r}.", f"Choose one of: {', '.join(Provider)}."
+        ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +13,24 @@ from camfilter.app.pacing import PacedSource
 from camfilter.app.settings import AppSettings, from_words
 from camfilter.assembly import build_filter
 from camfilter.cli.live import run_controller, runs_live
+from camfilter.cli.options import (
+    ChainLengthOption,
+    EpsilonOption,
+    FpsOption,
+    JsonOption,
+    ModeOption,
+    MomentumOption,
+    ProjectionOption,
+    ProviderOption,
+    SizeOption,
+    StepOption,
+    SurrogateOption,
+    TargetOption,
+    ThreadsOption,
+)
 from camfilter.cli.progress import FrameProgress
 from camfilter.cli.summary import in_words, prove_writable, write_json
-from camfilter.errors import NothingProtected, SettingError
+from camfilter.errors import NothingProtected
 from camfilter.filter import FaceFilter
 from camfilter.frames import Size
 from camfilter.guard import Guard
@@ -28,16 +42,8 @@ from camfilter.sinks import PreviewClosed, open_sink, refuse_same
 from camfilter.sources import PictureSource, open_source
 from camfilter.sources.base import Source
 from camfilter.surrogate.onnx import OnnxSurrogate
-from camfilter.surrogate.provider import Provider
 
-__all__ = ["Epsilon", "JsonFile", "chain_settings", "parse_provider", "run"]
-
-Epsilon = Annotated[
-    str, typer.Option(help="Greatest change of a pixel: 6/255, 0.0235 or '6 levels'.")
-]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", help="Write all figures to this file.", show_default=False)
-]
+__all__ = ["run"]
 
 
 def run(
@@ -61,63 +67,22 @@ def run(
             show_default="virtual",
         ),
     ] = None,
-    epsilon: Annotated[
-        str | None,
-        typer.Option(
-            help="Greatest change of a pixel: 6/255, 0.0235 or '6 levels'.", show_default="6/255"
-        ),
-    ] = None,
-    chain_length: Annotated[
-        int | None, typer.Option(help="Stages of the chain, 1 to 200.", show_default="10")
-    ] = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(help="neutral, hide, untargeted or targeted.", show_default="untargeted"),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            help="Schedule of expressions for --mode targeted, the last one to be read: "
-            "happiness,neutral; or least-likely.",
-            show_default=False,
-        ),
-    ] = None,
-    step: Annotated[
-        str | None, typer.Option(help="Change of one stage, as --epsilon.", show_default="chosen")
-    ] = None,
-    momentum: Annotated[
-        float | None,
-        typer.Option(help="Gradient kept from stage to stage, 0 to 1.", show_default="1"),
-    ] = None,
-    projection: Annotated[
-        str | None,
-        typer.Option(
-            help="ball: no pixel moves by more than epsilon. none: epsilon each stage, "
-            "as in the chaining paper.",
-            show_default="ball",
-        ),
-    ] = None,
-    surrogate: Annotated[
-        str | None, typer.Option(help="Recogniser to attack.", show_default="first shipped")
-    ] = None,
-    provider: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda or tensorrt.", show_default="auto")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads of the recogniser, 1 to 64.", show_default="1")
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(help="Size to ask the camera for: 1280x720.", show_default="1280x720"),
-    ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(help="Frames a second to ask the camera for.", show_default="the camera's"),
-    ] = None,
+    epsilon: EpsilonOption = None,
+    chain_length: ChainLengthOption = None,
+    mode: ModeOption = None,
+    target: TargetOption = None,
+    step: StepOption = None,
+    momentum: MomentumOption = None,
+    projection: ProjectionOption = None,
+    surrogate: SurrogateOption = None,
+    provider: ProviderOption = None,
+    threads: ThreadsOption = None,
+    size: SizeOption = None,
+    fps: FpsOption = None,
     max_frames: Annotated[
         int | None, typer.Option(help="Stop after so many frames.", min=1, show_default=False)
     ] = None,
-    json: JsonFile = None,
+    json: JsonOption = None,
 ) -> None:
     """Protect every face on the way from a source to a sink.
 
@@ -149,32 +114,6 @@ def run(
     if tried and not figures["protected"] and not figures["off"]:
         reason = next(iter(figures["faults"]), "no frame came in time")
         raise NothingProtected(f"Not one frame could be protected: {reason}")
-
-
-def chain_settings(**values: Any) -> ChainSettings:
-    """Check settings from the command line.
-
-    Raises:
-        SettingError: a value cannot be used, or nothing of it is left in 8 bits.
-    """
-    settings = ChainSettings.of(values)
-    if settings.vanishes:
-        raise SettingError(settings.vanishes, "Use 1/255 or more; 6/255 is the default.")
-    return settings
-
-
-def parse_provider(name: str) -> Provider:
-    """The provider of that name.
-
-    Raises:
-        SettingError: there is none.
-    """
-    try:
-        return Provider(name.strip().lower())
-    except ValueError as error:
-        raise SettingError(
-            f"There is no provider {name!r}.", f"Choose one of: {', '.join(Provider)}."
-        ) from error
 
 
 def _run_files(settings: AppSettings, max_frames: int | None) -> dict[str, Any]:

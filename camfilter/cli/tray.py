@@ -12,6 +12,20 @@ from camfilter.app.config import Layers, load_layers
 from camfilter.app.controller import Controller, Parts
 from camfilter.app.faces import Claim, claim, hand_over, with_faces
 from camfilter.app.settings import AppSettings, from_words
+from camfilter.cli.options import (
+    ChainLengthOption,
+    EpsilonOption,
+    FpsOption,
+    ModeOption,
+    MomentumOption,
+    ProjectionOption,
+    ProviderOption,
+    SizeOption,
+    StepOption,
+    SurrogateOption,
+    TargetOption,
+    ThreadsOption,
+)
 from camfilter.errors import SettingError, SinkError
 from camfilter.frames import Size
 from camfilter.sources import Source, open_source
@@ -42,30 +56,18 @@ def tray(
             show_default="virtual",
         ),
     ] = None,
-    epsilon: Annotated[
-        str | None,
-        typer.Option(
-            help="Greatest change of a pixel: 6/255, 0.0235 or '6 levels'.", show_default="6/255"
-        ),
-    ] = None,
-    chain_length: Annotated[
-        int | None, typer.Option(help="Stages of the chain, 1 to 200.", show_default="10")
-    ] = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(help="neutral, hide, untargeted or targeted.", show_default="untargeted"),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Schedule of expressions for --mode targeted.", show_default=False),
-    ] = None,
-    provider: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda or tensorrt.", show_default="auto")
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(help="Size to ask the camera for: 1280x720.", show_default="1280x720"),
-    ] = None,
+    epsilon: EpsilonOption = None,
+    chain_length: ChainLengthOption = None,
+    mode: ModeOption = None,
+    target: TargetOption = None,
+    step: StepOption = None,
+    momentum: MomentumOption = None,
+    projection: ProjectionOption = None,
+    surrogate: SurrogateOption = None,
+    provider: ProviderOption = None,
+    threads: ThreadsOption = None,
+    size: SizeOption = None,
+    fps: FpsOption = None,
 ) -> None:
     """Protect the camera, with an icon in the tray and a window for everything.
 
@@ -73,7 +75,9 @@ def tray(
     """
     options = {
         "source": source, "sink": sink, "epsilon": epsilon, "chain_length": chain_length,
-        "mode": mode, "target": target, "provider": provider, "size": size,
+        "mode": mode, "target": target, "step": step, "momentum": momentum,
+        "projection": projection, "surrogate": surrogate, "provider": provider,
+        "threads": threads, "size": size, "fps": fps,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     layers = load_layers(from_words(given))

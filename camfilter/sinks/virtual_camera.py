@@ -19,7 +19,7 @@ from camfilter.sinks.v4l2 import is_loopback, loopback_nodes, rearm
 
 __all__ = ["Tended", "VirtualCamera", "VirtualCameraSink", "open_pyvirtualcam"]
 
-_LINUX_HINT: Final = "Get the driver ready with: camfilter setup"
+_LINUX_HINT: Final = "Run camfilter setup to get the driver ready."
 _TAKEN_HINT: Final = "Another program writes to it: close that one."
 _OTHER_HINT: Final = "Install OBS and start its virtual camera once."
 
