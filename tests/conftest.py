@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -44,3 +45,10 @@ def still_faces() -> Iterator[MediaPipeFaces]:
 def surrogate() -> OnnxSurrogate:
     """The first shipped surrogate on the CPU."""
     return OnnxSurrogate(provider=Provider.CPU)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A run started in the background ignores SIGINT, and so would the programs under test."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
