@@ -46,6 +46,11 @@ class FarFaces:
         )
         self._followed: list[Face] = []
 
+    def load(self, blank: Pixels) -> None:
+        """Load the models now, not at the first face."""
+        self._detector.process(blank)
+        self._close_mesh.process(blank)
+
     def find(self, rgb: Pixels, regions: Sequence[Box], known: Sequence[Face] = ()) -> list[Face]:
         """Faces in parts of a picture.
 

@@ -47,7 +47,7 @@ class MediaPipeFaces:
             self._build(mp.solutions, stills, max_faces, confidence)
             blank = np.zeros((64, 96, 3), np.uint8)  # loads the models now, not at the first frame
             self._mesh.process(blank)
-            self._far.find(blank, whole_and_tiles(Size.of(blank)))
+            self._far.load(blank)
             _chatter(mp.solutions, blank)
         self._stills = stills
         self._detect_every = 1 if stills else detect_every

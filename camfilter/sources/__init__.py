@@ -55,6 +55,8 @@ def open_source(
         CameraLost: a camera that sends nothing.
         SettingError: a size, rate or count that cannot be used.
     """
+    if not spec.strip():
+        raise SourceNotFound("The source has no name.", "Name a camera, a file or a folder.")
     if spec == "demo":
         return DemoSource(size, rate_hz or 30.0, 150 if frame_count is None else frame_count)
     if not names_camera(spec):
