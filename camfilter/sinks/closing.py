@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 __all__ = ["ClosedOnExit"]
 
 
-class ClosedOnExit:
+class ClosedOnExit(ABC):
     """Closes the sink when the ``with`` block ends well, aborts it when it ends by an error."""
 
+    @abstractmethod
     def close(self) -> None:
         """Finish what was written; closing twice does nothing."""
-        raise NotImplementedError
 
     def abort(self) -> None:
         """Leave nothing half-written behind."""

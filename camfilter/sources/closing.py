@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 __all__ = ["ClosedOnExit"]
 
 
-class ClosedOnExit:
+class ClosedOnExit(ABC):
     """Closes the source when the ``with`` block ends, however it ends."""
 
+    @abstractmethod
     def close(self) -> None:
         """Release the device or file; closing twice does nothing."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
