@@ -155,6 +155,15 @@ class Guard:
         with self._lock:
             return self._enabled
 
+    def expect_rate(self, rate_hz: float) -> None:
+        """A slow camera's newest picture is current until the next one is overdue.
+
+        Args:
+            rate_hz: frames a second to come; the longest hold stays as it is.
+        """
+        with self._lock:
+            self._fresh_s = max(self._fresh_s, min(self._hold_s, 2 / rate_hz))
+
     def switch(self, on: bool) -> None:
         """Turn protection on or off, because the person asked for it.
 

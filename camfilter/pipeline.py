@@ -90,6 +90,7 @@ def run_live(
         clock: reads a monotonic time in seconds.
     """
     size, period_s = source.info.size, 1 / source.info.rate_hz
+    guard.expect_rate(source.info.rate_hz)
     newest, ready = _Newest(), threading.Event()
 
     def read() -> None:

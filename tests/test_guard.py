@@ -92,6 +92,25 @@ def test_a_fault_lasts_until_the_next_admitted_picture() -> None:
     assert guard.frame(1.2, 5, SIZE).index == 5
 
 
+def test_a_slow_cameras_picture_is_current_until_the_next_one_is_overdue() -> None:
+    guard = Guard()
+    guard.expect_rate(5)
+    admit(guard, raw_frame(0, time_s=1.0))
+    assert state(guard, 1.375) is PROTECTED
+    assert state(guard, 1.4375) is HOLDING
+    assert state(guard, 1.5625) is PLACEHOLDER
+
+
+def test_no_rate_lets_a_picture_be_held_longer_and_a_fast_one_changes_nothing() -> None:
+    slow, fast = Guard(), Guard()
+    slow.expect_rate(0.5)
+    fast.expect_rate(60)
+    for guard in (slow, fast):
+        admit(guard, raw_frame(0, time_s=1.0))
+    assert state(slow, 1.5625) is PLACEHOLDER
+    assert state(fast, 1.25) is HOLDING
+
+
 def test_reset_forgets_the_picture() -> None:
     guard = Guard()
     admit(guard, raw_frame(0, time_s=1.0))
