@@ -58,6 +58,7 @@ def traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
     # shared only where nothing does.
     graph = make_fx(functionalize(mutating))(*inputs)
     drop_empty(graph)
+    drop_indices(graph)
     share_equal(graph)
     fold_constants(graph)
     graph.graph.eliminate_dead_code()
@@ -73,6 +74,22 @@ def drop_empty(graph: fx.GraphModule) -> None:
                 zeros = graph.graph.call_function(torch.ops.aten.full.default, (node.args[0], 0.0))
             node.replace_all_uses_with(zeros)
             graph.graph.erase_node(node)
+
+
+def drop_indices(graph: fx.GraphModule) -> None:
+    """Replace maximum pooling whose indices nobody reads by one that finds none."""
+    aten = torch.ops.aten
+    for node in list(graph.graph.nodes):
+        if node.target is not aten.max_pool2d_with_indices.default:
+            continue
+        if any(user.target is not operator.getitem or user.args[1] != 0 for user in node.users):
+            continue
+        with graph.graph.inserting_before(node):
+            pooled = graph.graph.call_function(aten.max_pool2d.default, node.args, node.kwargs)
+        for user in list(node.users):
+            user.replace_all_uses_with(pooled)
+            graph.graph.erase_node(user)
+        graph.graph.erase_node(node)
 
 
 def share_equal(graph: fx.GraphModule) -> None:

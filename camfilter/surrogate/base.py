@@ -1,4 +1,4 @@
-"""What every surrogate promises: read faces, and take one stage of an attack on itself."""
+"""What recognisers and surrogates promise: read faces; and take a stage of an attack on itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Crops", "Stage", "StageResult", "Surrogate"]
+__all__ = ["Crops", "Recogniser", "Stage", "StageResult", "Surrogate"]
 
 Crops: TypeAlias = NDArray[np.float32]
 """(faces, size, size) float32: luma in [0, 1], or another quantity on the same grid."""
@@ -54,8 +54,8 @@ class StageResult:
     logits: NDArray[np.float32]
 
 
-class Surrogate(Protocol):
-    """An expression recogniser known from the inside."""
+class Recogniser(Protocol):
+    """Reads expressions in faces."""
 
     @property
     def name(self) -> str:
@@ -65,12 +65,16 @@ class Surrogate(Protocol):
     def size_px(self) -> int:
         """Width and height of the crop it sees."""
 
+    def read(self, pictures: Crops) -> NDArray[np.float32]:
+        """Logits (faces, 8) of faces of shape (faces, size, size), luma in [0, 1]."""
+
+
+class Surrogate(Recogniser, Protocol):
+    """An expression recogniser known from the inside."""
+
     @property
     def provider(self) -> str:
         """Hardware it truly runs on: cpu, cuda or tensorrt."""
-
-    def read(self, pictures: Crops) -> NDArray[np.float32]:
-        """Logits (faces, 8) of faces of shape (faces, size, size), luma in [0, 1]."""
 
     def take(self, stage: Stage) -> StageResult:
         """Take one stage for each face."""

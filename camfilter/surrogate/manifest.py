@@ -101,6 +101,17 @@ class Manifest(BaseModel):
         """Names of all surrogates, in the order of the manifest."""
         return tuple(dict.fromkeys(graph.surrogate for graph in self.graphs))
 
+    @property
+    def attackable(self) -> tuple[str, ...]:
+        """Names of the surrogates whose gradient is shipped, in the order of the manifest."""
+        steps = (graph.surrogate for graph in self.graphs if graph.kind is GraphKind.STEP)
+        return tuple(dict.fromkeys(steps))
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Names of the recognisers that are read but never attacked."""
+        return tuple(name for name in self.surrogates if name not in self.attackable)
+
     def graphs_of(self, surrogate: str, kind: GraphKind) -> tuple[GraphSpec, ...]:
         """The graphs of one surrogate and kind, smallest batch first.
 

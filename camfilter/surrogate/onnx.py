@@ -1,4 +1,4 @@
-"""A surrogate whose gradient is an ONNX graph, run by ONNX Runtime."""
+"""Recognisers, and surrogates with their gradient, as ONNX graphs run by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from camfilter.errors import GraphRefused
 from camfilter.expressions import EXPRESSIONS
 from camfilter.surrogate.base import Crops, Stage, StageResult
-from camfilter.surrogate.manifest import GraphKind, GraphSpec, Manifest, graphs_folder, read_graph
+from camfilter.surrogate.manifest import GraphKind, Manifest, graphs_folder, read_graph
 from camfilter.surrogate.provider import Provider, open_session
 
-__all__ = ["OnnxSurrogate"]
+__all__ = ["OnnxRecogniser", "OnnxSurrogate"]
 
 
-class OnnxSurrogate:
-    """Loads the shipped graphs of one surrogate, their hashes proved.
+class OnnxRecogniser:
+    """Loads the shipped graphs by which one recogniser reads, their hashes proved.
 
     Args:
-        name: surrogate in the manifest; None takes the first.
+        name: of a recogniser in the manifest.
         provider: hardware to run on.
         threads: CPU threads; small networks run fastest on one.
         folder: where graphs and manifest are; None takes the shipped ones.
@@ -35,30 +35,13 @@ class OnnxSurrogate:
 
     def __init__(
         self,
-        name: str | None = None,
+        name: str,
         provider: Provider = Provider.AUTO,
         threads: int = 1,
         folder: Path | None = None,
     ) -> None:
-        folder = folder or graphs_folder()
-        manifest = Manifest.load(folder)
-        if name is None and not manifest.surrogates:
-            raise GraphRefused("The manifest lists no graph.", "Install camfilter again.")
-        self._name = name if name is not None else manifest.surrogates[0]
-        steps = manifest.graphs_of(self._name, GraphKind.STEP)
-        reads = manifest.graphs_of(self._name, GraphKind.READ)
-        self._size_px = steps[0].size_px
-        for spec in (*steps, *reads):
-            if spec.size_px != self._size_px or spec.classes != EXPRESSIONS:
-                raise GraphRefused(
-                    f"The graph {spec.file} does not fit its surrogate.", "Export it again."
-                )
-        if not steps[0].batch == reads[0].batch == 1:
-            raise GraphRefused(
-                f"Surrogate {self._name} has no graph for one face.", "Export it again."
-            )
-        self._step = _Batches(folder, steps, provider, threads)
-        self._read = _Batches(folder, reads, provider, threads)
+        self._name = name
+        self._read = _Batches(folder or graphs_folder(), name, GraphKind.READ, provider, threads)
 
     @property
     def name(self) -> str:
@@ -68,17 +51,51 @@ class OnnxSurrogate:
     @property
     def size_px(self) -> int:
         """Width and height of the crop it sees."""
-        return self._size_px
-
-    @property
-    def provider(self) -> str:
-        """Hardware it truly runs on: cpu, cuda or tensorrt."""
-        return str(self._step.provider)
+        return self._read.size_px
 
     def read(self, pictures: Crops) -> NDArray[np.float32]:
         """Logits (faces, 8) of faces of shape (faces, size, size), luma in [0, 1]."""
         (logits,) = self._read.run(["logits"], {"picture": pictures[:, None]}, {})
         return logits
+
+
+class OnnxSurrogate(OnnxRecogniser):
+    """Loads the shipped graphs of one surrogate, its gradient among them.
+
+    Args:
+        name: surrogate in the manifest; None takes the first.
+        provider: hardware to run on.
+        threads: CPU threads; small networks run fastest on one.
+        folder: where graphs and manifest are; None takes the shipped ones.
+
+    Raises:
+        UnknownSurrogate: the manifest has no such name, or no gradient of it.
+        GraphRefused: a graph is missing, damaged or not the manifest's.
+        ProviderUnavailable: a named provider does not run here.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        provider: Provider = Provider.AUTO,
+        threads: int = 1,
+        folder: Path | None = None,
+    ) -> None:
+        folder = folder or graphs_folder()
+        if name is None:
+            attackable = Manifest.load(folder).attackable
+            if not attackable:
+                raise GraphRefused("The manifest lists no graph.", "Install camfilter again.")
+            name = attackable[0]
+        self._step = _Batches(folder, name, GraphKind.STEP, provider, threads)
+        super().__init__(name, provider, threads, folder)
+        if self._step.size_px != self._read.size_px:
+            raise GraphRefused(f"The graphs of {name} do not fit together.", "Export it again.")
+
+    @property
+    def provider(self) -> str:
+        """Hardware it truly runs on: cpu, cuda or tensorrt."""
+        return str(self._step.provider)
 
     def take(self, stage: Stage) -> StageResult:
         """Take one stage for each face."""
@@ -102,11 +119,20 @@ class _Batches:
     """Runs any number of faces through graphs of fixed batch sizes."""
 
     def __init__(
-        self, folder: Path, specs: tuple[GraphSpec, ...], provider: Provider, threads: int
+        self, folder: Path, name: str, kind: GraphKind, provider: Provider, threads: int
     ) -> None:
+        specs = Manifest.load(folder).graphs_of(name, kind)
+        self.size_px = specs[0].size_px
+        for spec in specs:
+            if spec.size_px != self.size_px or spec.classes != EXPRESSIONS:
+                raise GraphRefused(
+                    f"The graph {spec.file} does not fit its surrogate.", "Export it again."
+                )
+        if specs[0].batch != 1:
+            raise GraphRefused(f"Surrogate {name} has no graph for one face.", "Export it again.")
         single, active = open_session(read_graph(folder, specs[0]), provider, threads)
         self.provider = active
-        self._sessions: dict[int, Any] = {specs[0].batch: single}
+        self._sessions: dict[int, Any] = {1: single}
         if active is not Provider.CPU:  # one face at a time costs a CPU nothing, a GPU much
             for spec in specs[1:]:
                 session, _ = open_session(read_graph(folder, spec), active, threads)

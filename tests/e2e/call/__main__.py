@@ -24,10 +24,11 @@ from call.silence import only_loopback_here
 from call.source import open_clip
 from call.table import as_markdown
 from call.verdicts import judge
+from camfilter.assembly import open_surrogate
 from camfilter.errors import CamfilterError
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.manifest import Manifest, graphs_folder
-from camfilter.surrogate.onnx import OnnxSurrogate
+from camfilter.surrogate.onnx import OnnxRecogniser
 
 CODECS: Final = ("VP8", "H264")
 EXTRA_S: Final = 2.0
@@ -70,9 +71,9 @@ def _run(
     options: argparse.Namespace, program: str, folder: Path, no_way_out: bool
 ) -> dict[str, Any]:
     settings = ChainSettings()
-    surrogate = OnnxSurrogate(settings.surrogate)
-    others = [name for name in Manifest.load(graphs_folder()).surrogates if name != surrogate.name]
-    readers = Readers([surrogate, *(OnnxSurrogate(name) for name in others)])
+    surrogate = open_surrogate(settings.surrogate)
+    others = Manifest.load(graphs_folder()).held_out
+    readers = Readers([surrogate, *(OnnxRecogniser(name) for name in others)])
     length_s = options.seconds + EXTRA_S
     _say(f"Protecting {options.source} ...")
     with open_clip(options.source, length_s) as source:
@@ -96,7 +97,7 @@ def _run(
         "seconds_asked": options.seconds,
         "surrogate": surrogate.name,
         "provider": surrogate.provider,
-        "other_readers": others,
+        "other_readers": list(others),
         "settings": settings.model_dump(mode="json"),
         "frames_sent": len(clips.frames),
         "frames_protected": sum(frame.protected for frame in clips.frames),

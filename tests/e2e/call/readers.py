@@ -1,4 +1,4 @@
-"""The recognisers that look at the calls: all surrogates that are shipped."""
+"""The recognisers that look at the calls: the surrogates as one, and those held out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from camfilter.faces.base import Box, Face
 from camfilter.frames import Pixels
 from camfilter.geometry import cut_crop
-from camfilter.surrogate.base import Surrogate
+from camfilter.surrogate.base import Recogniser
 from camfilter.surrogate.reading import Reading
 
 __all__ = ["Readers", "Sight", "nearest"]
@@ -35,23 +35,23 @@ class Readers:
     """All recognisers at once.
 
     Args:
-        surrogates: the first one is the one that was attacked.
+        recognisers: the first one is the one that was attacked.
     """
 
-    def __init__(self, surrogates: Sequence[Surrogate]) -> None:
-        self._surrogates = tuple(surrogates)
+    def __init__(self, recognisers: Sequence[Recogniser]) -> None:
+        self._recognisers = tuple(recognisers)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Their names, the attacked one first."""
-        return tuple(surrogate.name for surrogate in self._surrogates)
+        return tuple(recogniser.name for recogniser in self._recognisers)
 
     def look(self, pixels: Pixels, face: Face) -> Sight:
         """Read one face of a picture, (height, width, 3) uint8 BGR."""
         readings = {}
-        for surrogate in self._surrogates:
-            crop = cut_crop(pixels, face, surrogate.size_px)
-            readings[surrogate.name] = Reading.of(surrogate.read(np.asarray(crop)[None])[0])
+        for recogniser in self._recognisers:
+            crop = cut_crop(pixels, face, recogniser.size_px)
+            readings[recogniser.name] = Reading.of(recogniser.read(np.asarray(crop)[None])[0])
         return Sight(_share(face.box, pixels), readings)
 
 
