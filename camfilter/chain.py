@@ -8,16 +8,21 @@ clean picture and stays frozen. One stage is plain FGSM.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camfilter.expressions import EXPRESSIONS
+from camfilter.faces.base import Face
+from camfilter.frames import Pixels
+from camfilter.geometry import cut_crop, outline_mask
 from camfilter.settings import LEAST_LIKELY, ChainSettings, Mode, Projection
 from camfilter.surrogate.base import Crops, Stage, Surrogate
 
-__all__ = ["Chain", "Perturbation", "scheduled_target"]
+__all__ = ["Chain", "FaceChain", "Perturbation", "scheduled_target"]
 
 _APPROACH = -1.0
 _LEAVE = 1.0
@@ -36,6 +41,21 @@ class Perturbation:
     clean_logits: NDArray[np.float32]
 
 
+class FaceChain(Protocol):
+    """Finds the perturbation of the faces of a frame; frames come in order."""
+
+    surrogate: Surrogate
+    settings: ChainSettings
+
+    def perturb_faces(self, pixels: Pixels, faces: Sequence[Face]) -> Perturbation:
+        """Find the perturbation of each face.
+
+        Args:
+            pixels: (height, width, 3) uint8, BGR, the raw frame; not written to.
+            faces: of this frame, one or more.
+        """
+
+
 class Chain:
     """Runs the stages against a surrogate.
 
@@ -47,6 +67,18 @@ class Chain:
     def __init__(self, surrogate: Surrogate, settings: ChainSettings) -> None:
         self.surrogate = surrogate
         self.settings = settings
+
+    def perturb_faces(self, pixels: Pixels, faces: Sequence[Face]) -> Perturbation:
+        """Find the perturbation of each face of a frame; frames have nothing to do with each other.
+
+        Args:
+            pixels: (height, width, 3) uint8, BGR, the raw frame.
+            faces: of this frame, one or more.
+        """
+        size_px = self.surrogate.size_px
+        crops = np.stack([cut_crop(pixels, face, size_px) for face in faces])
+        masks = np.stack([outline_mask(face, size_px) for face in faces])
+        return self.perturb(crops, masks)
 
     def perturb(self, crops: Crops, masks: Crops) -> Perturbation:
         """Find the perturbation of each face.

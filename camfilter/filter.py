@@ -8,13 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
-from camfilter.chain import Chain
+from camfilter.chain import FaceChain
 from camfilter.compose import compose
 from camfilter.faces.base import Face, FaceFinder
 from camfilter.filtered import Filtered, PartTimes
 from camfilter.frames import RawFrame, Size
-from camfilter.geometry import cut_crop, outline_mask
 from camfilter.meter import FaceMeasure, measure
+from camfilter.surrogate.base import Recogniser
 
 __all__ = ["FaceFilter", "FrameFilter"]
 
@@ -29,7 +29,7 @@ class FrameFilter(Protocol):
         """Filter one frame; frames come in order."""
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
-        """What the surrogate reads in each face before and after."""
+        """What recognisers read in the faces before and after."""
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""
@@ -41,14 +41,24 @@ class FaceFilter:
     Args:
         finder: finds faces.
         chain: finds the perturbation; another one may take its place between two frames.
+        held_out: a recogniser that is never attacked, to be measured, too.
+        most_measured: so many faces of a frame are measured at most; None measures all.
         clock: reads a monotonic time in seconds.
     """
 
     def __init__(
-        self, finder: FaceFinder, chain: Chain, clock: Callable[[], float] = time.perf_counter
+        self,
+        finder: FaceFinder,
+        chain: FaceChain,
+        *,
+        held_out: Recogniser | None = None,
+        most_measured: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._finder = finder
         self.chain = chain
+        self._held_out = held_out
+        self._most_measured = most_measured
         self._clock = clock
 
     def apply(self, raw: RawFrame) -> Filtered:
@@ -62,10 +72,7 @@ class FaceFilter:
             times = PartTimes(1e3 * (found - start), 0.0, 0.0)
             no_logits = np.empty((0, 0), np.float32)
             return Filtered(raw.pixels.copy(), (), no_logits, budget_levels, times)
-        size_px = self.chain.surrogate.size_px
-        crops = np.stack([cut_crop(raw.pixels, face, size_px) for face in faces])
-        masks = np.stack([outline_mask(face, size_px) for face in faces])
-        perturbation = self.chain.perturb(crops, masks)
+        perturbation = self.chain.perturb_faces(raw.pixels, faces)
         chained = self._clock()
         pixels = compose(raw.pixels, faces, perturbation, budget_levels)
         composed = self._clock()
@@ -75,8 +82,9 @@ class FaceFilter:
         return Filtered(pixels, faces, perturbation.clean_logits, budget_levels, times)
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
-        """What the surrogate reads in each face before and after; one forward pass a face."""
-        return measure(raw.pixels, filtered, self.chain.surrogate)
+        """What recognisers read in the faces before and after; see `camfilter.meter`."""
+        surrogate = self.chain.surrogate
+        return measure(raw.pixels, filtered, surrogate, self._held_out, self._most_measured)
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""

@@ -55,6 +55,7 @@ class RunReport:
         self.frames_with_face = 0
         self.faces = 0
         self.faces_held = 0
+        self.faces_now = 0
         self.faults: Counter[str] = Counter()
         self.latest: tuple[FaceMeasure, ...] = ()
         self._states: Counter[GuardState] = Counter()
@@ -67,10 +68,14 @@ class RunReport:
         self._samples = 0
         self._before = _ReadingMean()
         self._after = _ReadingMean()
+        self._held_out_fooled = 0
+        self._held_out_before = _ReadingMean()
+        self._held_out_after = _ReadingMean()
 
     def filtered(self, filtered: Filtered, linf_levels: int) -> None:
         """Count a frame that passed the filter and the guard's proof."""
-        self.faces += len(filtered.faces)
+        self.faces_now = len(filtered.faces)
+        self.faces += self.faces_now
         seen = sum(face.missed_frames == 0 for face in filtered.faces)
         self.faces_held += len(filtered.faces) - seen
         self.frames_with_face += bool(seen)
@@ -83,11 +88,15 @@ class RunReport:
         self.latest = tuple(measures)
         for face in measures:
             self._measured += 1
-            self._fooled += face.fooled
+            self._fooled += face.attacked.fooled
             self._squared_error += face.squared_error
             self._samples += face.samples
-            self._before.add(face.before)
-            self._after.add(face.after)
+            self._before.add(face.attacked.before)
+            self._after.add(face.attacked.after)
+            if face.held_out is not None:
+                self._held_out_fooled += face.held_out.fooled
+                self._held_out_before.add(face.held_out.before)
+                self._held_out_after.add(face.held_out.after)
 
     def emitted(self, frame: ProtectedFrame) -> None:
         """Count a frame that went to the sink."""
@@ -139,7 +148,16 @@ class RunReport:
             "before": self._before.as_json(),
             "after": self._after.as_json(),
             "fooled_share": None if fooled is None else round(fooled, 4),
+            "held_out": self._held_out(),
         }
+
+    def _held_out(self) -> dict[str, Any] | None:
+        """What the recogniser read that is never attacked; None where it was not asked."""
+        before, after = self._held_out_before.as_json(), self._held_out_after.as_json()
+        if before is None:
+            return None
+        share = self._held_out_fooled / self._held_out_before.count
+        return {"before": before, "after": after, "fooled_share": round(share, 4)}
 
     def _add_times(self, times: PartTimes) -> None:
         self._times["detect"].add(times.detect_ms)
@@ -162,8 +180,12 @@ class _ReadingMean:
         self._confidence += reading.confidence
         self._entropy_bits += reading.entropy_bits
 
+    @property
+    def count(self) -> int:
+        return self._labels.total()
+
     def as_json(self) -> dict[str, Any] | None:
-        count = self._labels.total()
+        count = self.count
         if not count:
             return None
         return {

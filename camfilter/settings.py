@@ -17,6 +17,7 @@ __all__ = [
     "LEAST_LIKELY",
     "MAX_CHAIN_LENGTH",
     "ChainSettings",
+    "Chaining",
     "Mode",
     "Projection",
     "parse_epsilon",
@@ -27,6 +28,7 @@ LEVELS: Final = 255
 """Levels between black and white in an 8-bit picture."""
 
 MAX_CHAIN_LENGTH: Final = 200
+MAX_STAGES_PER_FRAME: Final = 32
 LEAST_LIKELY: Final = "least-likely"
 
 
@@ -41,6 +43,17 @@ class Mode(StrEnum):
     HIDE = "hide"
     UNTARGETED = "untargeted"
     TARGETED = "targeted"
+
+
+class Chaining(StrEnum):
+    """Where the stages of a chain are spent.
+
+    OVER_TIME: a few on each frame; the change stays with the face from frame to frame.
+    PER_FRAME: all on every frame, each frame by itself, as in the chaining paper.
+    """
+
+    OVER_TIME = "over-time"
+    PER_FRAME = "per-frame"
 
 
 class Projection(StrEnum):
@@ -116,11 +129,16 @@ class ChainSettings(BaseModel):
         mode: what the recogniser shall read.
         targets: schedule for mode targeted, first to last; the last one is what shall be read.
         epsilon: radius of the ball, or the step of each stage without projection; in [0, 1].
-        chain_length: number of stages, 1 to 200. 1 is the plain attack.
+        chaining: where the stages are spent; unrelated pictures, and a chain without projection,
+            are always done per frame.
+        chain_length: number of stages, 1 to 200. 1 is the plain attack. Over time it is the
+            number after which a new face's change has settled and only follows the face.
+        stages_per_frame: stages over time for each frame, 1 to 32, shared by its faces.
         step: change of one stage in [0, 1]; None chooses it from epsilon and chain length.
         momentum: how much of the last stages' gradient is kept, 0 (none) to 1.
         projection: what keeps the change small.
-        surrogate: name of the network to attack; None takes the first in the manifest.
+        surrogate: name of the network to attack, or several joined by +; None takes all
+            of the manifest, in turn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,7 +146,9 @@ class ChainSettings(BaseModel):
     mode: Mode = Mode.UNTARGETED
     targets: Annotated[tuple[str, ...], BeforeValidator(parse_targets)] = ()
     epsilon: Epsilon = 6 / LEVELS
+    chaining: Chaining = Chaining.OVER_TIME
     chain_length: int = Field(default=10, ge=1, le=MAX_CHAIN_LENGTH)
+    stages_per_frame: int = Field(default=2, ge=1, le=MAX_STAGES_PER_FRAME)
     step: Step | None = None
     momentum: float = Field(default=1.0, ge=0, le=1)
     projection: Projection = Projection.BALL
@@ -157,6 +177,11 @@ class ChainSettings(BaseModel):
             raise _one_line(error) from error
 
     @property
+    def over_time(self) -> bool:
+        """Whether stages are spread over frames; a chain without projection must have an end."""
+        return self.chaining is Chaining.OVER_TIME and self.projection is Projection.BALL
+
+    @property
     def step_size(self) -> float:
         """Change of one stage in [0, 1]."""
         if self.step is not None:
@@ -169,6 +194,8 @@ class ChainSettings(BaseModel):
     @property
     def budget(self) -> float:
         """Greatest change of any pixel before rounding, in [0, 1]."""
+        if self.over_time:
+            return self.epsilon
         if self.projection is Projection.BALL:
             return min(self.epsilon, self.chain_length * self.step_size)
         return min(1.0, self.chain_length * self.step_size)

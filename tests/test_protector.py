@@ -9,7 +9,7 @@ from camfilter.errors import CameraLost, FilterFault, GraphRefused
 from camfilter.filtered import Filtered, PartTimes
 from camfilter.frames import RawFrame, Size
 from camfilter.guard import Guard, GuardState
-from camfilter.meter import FaceMeasure
+from camfilter.meter import Change, FaceMeasure
 from camfilter.protector import Protector
 from camfilter.report import RunReport
 from camfilter.surrogate.reading import Reading
@@ -212,7 +212,7 @@ def test_closing_twice_closes_the_filter_once() -> None:
 
 class Metered(FakeFilter):
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
-        return [FaceMeasure(Reading("fear", 1, 0), Reading("anger", 1, 0), 3.0, 3)]
+        return [FaceMeasure(Change(Reading("fear", 1, 0), Reading("anger", 1, 0)), 3.0, 3)]
 
 
 @pytest.mark.parametrize(("every", "measured"), [(1, 10), (4, 3), (0, 0)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from camfilter.filtered import Filtered, PartTimes
 from camfilter.frames import RawFrame, Size
 from camfilter.guard import Guard
-from camfilter.meter import FaceMeasure
+from camfilter.meter import Change, FaceMeasure
 from camfilter.report import LatencyHistogram, RunReport
 from camfilter.surrogate.reading import Reading
 from fakes import face_at
@@ -19,14 +20,17 @@ KEYS = {
     "frames_in", "frames_out", "frames_dropped", "frames_with_face", "faces", "faces_held",
     "protected", "held", "placeholder", "off", "faults", "fps", "latency_ms", "linf_levels",
     "budget_levels", "psnr_face_db", "faces_measured", "before", "after", "fooled_share",
+    "held_out",
 }  # fmt: skip
 
 HAPPY = Reading("happiness", 0.9, 0.5)
 SAD = Reading("sadness", 0.6, 1.5)
 
 
-def measure(before: Reading, after: Reading, squared_error: float = 27.0) -> FaceMeasure:
-    return FaceMeasure(before, after, squared_error, 3)
+def measure(
+    before: Reading, after: Reading, squared_error: float = 27.0, held_out: Change | None = None
+) -> FaceMeasure:
+    return FaceMeasure(Change(before, after), squared_error, 3, held_out)
 
 
 def result(*faces: object, times: PartTimes | None = None) -> Filtered:
@@ -71,7 +75,7 @@ def test_durations_out_of_range_are_counted_at_the_ends() -> None:
 def test_an_empty_report_has_all_keys_and_no_made_up_figures() -> None:
     figures = RunReport().as_json(0.0)
     assert set(figures) == KEYS
-    for name in ("psnr_face_db", "before", "after", "fooled_share", "fps"):
+    for name in ("psnr_face_db", "before", "after", "fooled_share", "fps", "held_out"):
         assert figures[name] is None
     assert json.loads(json.dumps(figures)) == figures
 
@@ -83,19 +87,19 @@ def test_what_is_counted() -> None:
     report.filtered(result(face_at(2, 2, 2, missed_frames=2)), 6)
     report.filtered(result(), 0)
     report.measured([measure(HAPPY, SAD), measure(HAPPY, SAD), measure(HAPPY, HAPPY)])
-    report.measured([measure(SAD, HAPPY)])
+    report.measured([measure(SAD, HAPPY, held_out=Change(SAD, SAD))])
     report.faults["ValueError in the filter."] += 2
     report.emitted(guard.frame(0.0, 0, Size(4, 4)))
     guard.admit(raw, raw.pixels.copy(), (), 6)
     for now_s in (0.0, 0.1, 0.3, 2.0):
         report.emitted(guard.frame(now_s, 0, Size(4, 4)))
     guard.switch(False)
-    guard.pass_raw(raw)
+    guard.pass_raw(replace(raw, time_s=2.9))
     report.emitted(guard.frame(3.0, 0, Size(4, 4)))
     figures = report.as_json(2.0)
     assert json.loads(json.dumps(figures)) == figures
     assert set(figures) == KEYS
-    counted = {name: figures[name] for name in KEYS - {"latency_ms", "before", "after"}}
+    counted = {name: figures[name] for name in KEYS - {"latency_ms", "before", "after", "held_out"}}
     assert counted == {
         "frames_in": 5,
         "frames_out": 6,
@@ -122,6 +126,8 @@ def test_what_is_counted() -> None:
         "entropy_bits": pytest.approx(0.75),
     }
     assert figures["after"]["labels"] == {"happiness": 2, "sadness": 2}
+    assert figures["held_out"]["fooled_share"] == 0.0
+    assert figures["held_out"]["after"]["labels"] == {"sadness": 1}
 
 
 def test_times_are_those_of_the_parts() -> None:

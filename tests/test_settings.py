@@ -155,15 +155,25 @@ def test_without_projection_the_change_grows_with_the_chain() -> None:
 
 
 def test_a_step_of_its_own_bounds_the_budget() -> None:
-    short = ChainSettings.of({"epsilon": "6 levels", "step": "1 level", "chain_length": 3})
+    values = {"epsilon": "6 levels", "step": "1 level", "chaining": "per-frame"}
+    short = ChainSettings.of({**values, "chain_length": 3})
     assert short.step_size == pytest.approx(1 / 255)
     assert short.budget_levels == 3
-    long = ChainSettings.of({"epsilon": "6 levels", "step": "1 level", "chain_length": 30})
+    long = ChainSettings.of({**values, "chain_length": 30})
     assert long.budget_levels == 6
-    free = ChainSettings.of(
-        {"epsilon": "6 levels", "step": "1 level", "chain_length": 30, "projection": "none"}
-    )
+    free = ChainSettings.of({**values, "chain_length": 30, "projection": "none"})
     assert free.budget_levels == 30
+
+
+def test_over_time_small_steps_reach_the_whole_budget() -> None:
+    values = {"epsilon": "6 levels", "step": "1 level", "chain_length": 3}
+    assert ChainSettings.of(values).budget_levels == 6
+
+
+def test_a_chain_without_projection_is_never_spread_over_time() -> None:
+    assert ChainSettings().over_time
+    assert not ChainSettings.of({"projection": "none"}).over_time
+    assert not ChainSettings.of({"chaining": "per-frame"}).over_time
 
 
 @pytest.mark.parametrize("levels", range(1, 256))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from camfilter.surrogate.reading import Reading
 from camfilter.tray.model import STATES, view_of
 from tray_support import status
 
@@ -82,22 +83,27 @@ def test_a_schedule_of_targets_shows_its_last_one_as_chosen() -> None:
 
 
 def test_figures_in_words() -> None:
-    figures = {figure.name: figure.value for figure in view_of(status()).figures}
+    told = status(held_out_after=Reading("sadness", 0.62, 1.6), verdict="Protected.")
+    figures = {figure.name: figure.value for figure in view_of(told).figures}
     assert figures == {
         "Frames a second": "30",
         "Time for a frame": "8.4 ms",
         "Runs on": "CPU",
         "Without the filter": "happiness 93%",
-        "Recogniser reads": "neutral 41%",
+        "Surrogates read": "neutral 41%",
+        "Another reads": "sadness 62%",
         "Entropy": "2.41 of 3 bits (was 0.40)",
+        "Verdict": "Protected.",
         "Sent to": "virtual camera /dev/video10",
     }
 
 
 @pytest.mark.parametrize("state", ["off", "placeholder"])
 def test_readings_of_earlier_frames_are_not_shown_as_if_they_held_now(state: str) -> None:
-    figures = {figure.name: figure.value for figure in view_of(status(state=state)).figures}
-    assert figures["Recogniser reads"] == figures["Entropy"] == "\N{EM DASH}"
+    told = status(state=state, held_out_after=Reading("sadness", 0.62, 1.6), verdict="Protected.")
+    figures = {figure.name: figure.value for figure in view_of(told).figures}
+    read = ("Surrogates read", "Another reads", "Entropy", "Verdict")
+    assert {figures[name] for name in read} == {"\N{EM DASH}"}
 
 
 def test_a_fault_in_the_config_file_is_a_warning() -> None:

@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from camfilter.app.memory import give_back_memory
 from camfilter.app.settings import AppSettings
-from camfilter.assembly import build_filter
-from camfilter.chain import Chain
+from camfilter.assembly import build_chain, build_filter, open_held_out
+from camfilter.assembly import open_surrogate as open_by_name
 from camfilter.errors import CamfilterError, SettingError
 from camfilter.filter import FaceFilter
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame
 from camfilter.meter import FaceMeasure
+from camfilter.over_time import ChainOverTime
 from camfilter.surrogate.base import Surrogate
-from camfilter.surrogate.onnx import OnnxSurrogate
 
 __all__ = ["LiveFilter", "PatientOpener", "open_surrogate"]
 
@@ -29,7 +30,7 @@ def open_surrogate(settings: AppSettings) -> Surrogate:
         SurrogateError: it cannot be used.
         ProviderUnavailable: the provider does not run here.
     """
-    return OnnxSurrogate(settings.surrogate, settings.provider, settings.threads)
+    return open_by_name(settings.surrogate, settings.provider, settings.threads)
 
 
 class PatientOpener:
@@ -70,6 +71,7 @@ class PatientOpener:
             self._again_at_s = self._clock() + _RETRY_S
             raise
         self._refused = None
+        give_back_memory()  # that of loading, and that of the surrogate before
         return surrogate
 
 
@@ -87,7 +89,9 @@ class LiveFilter:
         settings: Callable[[], AppSettings],
         open_surrogate: Callable[[AppSettings], Surrogate] = open_surrogate,
         build: Callable[[AppSettings, Surrogate], FaceFilter] = lambda settings, surrogate: (
-            build_filter(settings, surrogate, stills=False)
+            build_filter(
+                settings, surrogate, stills=False, held_out=open_held_out(), most_measured=1
+            )
         ),
     ) -> None:
         self._settings = settings
@@ -120,7 +124,7 @@ class LiveFilter:
         return self._filter.apply(raw)
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
-        """What the surrogate reads in each face before and after."""
+        """What recognisers read in the largest face before and after."""
         return self._filter.measure(raw, filtered)
 
     def close(self) -> None:
@@ -128,9 +132,14 @@ class LiveFilter:
         self._filter.close()
 
     def _follow(self, settings: AppSettings) -> None:
-        if _surrogate_of(settings) != _surrogate_of(self._applied):
+        another = _surrogate_of(settings) != _surrogate_of(self._applied)
+        if another:
             self._surrogate = self._open_surrogate(settings)
-        self._filter.chain = Chain(self._surrogate, settings)
+        chain = self._filter.chain
+        if isinstance(chain, ChainOverTime) and settings.over_time and not another:
+            chain.follow(settings)
+        else:
+            self._filter.chain = build_chain(settings, self._surrogate, stills=False)
         self._applied = settings
 
 

@@ -130,6 +130,8 @@ def _in_words(now: dict[str, Any]) -> Iterator[str]:
             f"{after['label']} {after['confidence']:.0%}"
         )
         yield f"{before['entropy_bits']:.1f} -> {after['entropy_bits']:.1f} bits"
+    if now["verdict"]:
+        yield str(now["verdict"])
     yield f"{now['settings']['source']} -> {now['sink']}"
     for name in ("sink_fault", "config_fault"):
         if now[name]:

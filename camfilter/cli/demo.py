@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from camfilter.assembly import build_filter
+from camfilter.assembly import build_filter, open_held_out, open_surrogate
 from camfilter.cli.comparison import Pair, draw_comparison, write_picture
 from camfilter.cli.options import ChainLengthOption, EpsilonOption, JsonOption, ProviderOption
 from camfilter.cli.progress import FrameProgress
@@ -24,7 +24,6 @@ from camfilter.report import RunReport
 from camfilter.settings import ChainSettings
 from camfilter.sinks import open_sink
 from camfilter.sources.demo import DemoSource
-from camfilter.surrogate.onnx import OnnxSurrogate
 from camfilter.surrogate.provider import Provider
 
 __all__ = ["demo"]
@@ -43,10 +42,15 @@ def demo(
     given = {"epsilon": epsilon, "chain_length": chain_length}
     settings = _chain_settings({k: v for k, v in given.items() if v is not None})
     prove_writable(json)
-    surrogate = OnnxSurrogate(settings.surrogate, _provider(provider or "auto"))
+    surrogate = open_surrogate(settings.surrogate, _provider(provider or "auto"))
     video, picture = out / "demo.mp4", out / "demo.png"
     source, guard, report = DemoSource(), Guard(), RunReport()
-    protector = Protector(lambda: build_filter(settings, surrogate, stills=False), guard, report)
+    protector = Protector(
+        lambda: build_filter(settings, surrogate, stills=False, held_out=open_held_out()),
+        guard,
+        report,
+        budget_levels=lambda: settings.budget_levels,
+    )
     middle = (source.info.frame_count or 1) // 2
     pair: list[Pair] = []
 

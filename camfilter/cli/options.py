@@ -9,6 +9,7 @@ import typer
 
 __all__ = [
     "ChainLengthOption",
+    "ChainingOption",
     "EpsilonOption",
     "FpsOption",
     "JsonOption",
@@ -17,6 +18,7 @@ __all__ = [
     "ProjectionOption",
     "ProviderOption",
     "SizeOption",
+    "StagesPerFrameOption",
     "StepOption",
     "SurrogateOption",
     "TargetOption",
@@ -34,6 +36,20 @@ EpsilonOption = Annotated[
 ChainLengthOption = Annotated[
     int | None,
     typer.Option("--chain-length", help="Stages of the chain, 1 to 200.", show_default="10"),
+]
+ChainingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--chaining",
+        help="over-time spreads the stages over the frames; per-frame runs all on every frame.",
+        show_default="over-time",
+    ),
+]
+StagesPerFrameOption = Annotated[
+    int | None,
+    typer.Option(
+        "--stages-per-frame", help="Stages over time for each frame, 1 to 32.", show_default="2"
+    ),
 ]
 ModeOption = Annotated[
     str | None,
@@ -69,7 +85,9 @@ ProjectionOption = Annotated[
 ]
 SurrogateOption = Annotated[
     str | None,
-    typer.Option("--surrogate", help="Recogniser to attack.", show_default="first shipped"),
+    typer.Option(
+        "--surrogate", help="Recognisers to attack, joined by +.", show_default="all shipped"
+    ),
 ]
 ProviderOption = Annotated[
     str | None,

@@ -11,9 +11,10 @@ from rich.console import Console
 from camfilter.app.config import load_layers
 from camfilter.app.pacing import PacedSource
 from camfilter.app.settings import AppSettings, from_words
-from camfilter.assembly import build_filter
+from camfilter.assembly import build_filter, open_held_out, open_surrogate
 from camfilter.cli.live import run_controller, runs_live
 from camfilter.cli.options import (
+    ChainingOption,
     ChainLengthOption,
     EpsilonOption,
     FpsOption,
@@ -23,6 +24,7 @@ from camfilter.cli.options import (
     ProjectionOption,
     ProviderOption,
     SizeOption,
+    StagesPerFrameOption,
     StepOption,
     SurrogateOption,
     TargetOption,
@@ -41,7 +43,7 @@ from camfilter.settings import ChainSettings
 from camfilter.sinks import PreviewClosed, open_sink, refuse_same
 from camfilter.sources import PictureSource, open_source
 from camfilter.sources.base import Source
-from camfilter.surrogate.onnx import OnnxSurrogate
+from camfilter.surrogate.base import Surrogate
 
 __all__ = ["run"]
 
@@ -69,6 +71,8 @@ def run(
     ] = None,
     epsilon: EpsilonOption = None,
     chain_length: ChainLengthOption = None,
+    chaining: ChainingOption = None,
+    stages_per_frame: StagesPerFrameOption = None,
     mode: ModeOption = None,
     target: TargetOption = None,
     step: StepOption = None,
@@ -90,6 +94,7 @@ def run(
     """
     given = {
         "source": source, "sink": sink, "epsilon": epsilon, "chain_length": chain_length,
+        "chaining": chaining, "stages_per_frame": stages_per_frame,
         "mode": mode, "target": target, "step": step, "momentum": momentum,
         "projection": projection, "surrogate": surrogate, "provider": provider,
         "threads": threads, "size": size, "fps": fps,
@@ -118,7 +123,7 @@ def run(
 
 def _run_files(settings: AppSettings, max_frames: int | None) -> dict[str, Any]:
     """Bring each frame across once; figures of the run."""
-    recogniser = OnnxSurrogate(settings.surrogate, settings.provider, settings.threads)
+    recogniser = open_surrogate(settings.surrogate, settings.provider, settings.threads)
     size = None
     if settings.width_px and settings.height_px:
         size = Size(settings.width_px, settings.height_px)
@@ -136,16 +141,16 @@ def _run_files(settings: AppSettings, max_frames: int | None) -> dict[str, Any]:
 
 
 def _bring(
-    source: Source, settings: AppSettings, surrogate: OnnxSurrogate, max_frames: int | None
+    source: Source, settings: AppSettings, surrogate: Surrogate, max_frames: int | None
 ) -> tuple[RunReport, float]:
     """Run to the end of the source or to `max_frames`; figures and seconds."""
     info = source.info
     guard, report = Guard(), RunReport()
 
     def build() -> FaceFilter:
-        return build_filter(settings, surrogate, stills=info.stills)
+        return build_filter(settings, surrogate, stills=info.stills, held_out=open_held_out())
 
-    protector = Protector(build, guard, report)
+    protector = Protector(build, guard, report, budget_levels=lambda: settings.budget_levels)
     names = source.names if isinstance(source, PictureSource) else ()
     watched = settings.sink.partition(":")[0] in ("virtual", "preview")
     started = time.monotonic()

@@ -52,6 +52,9 @@ def in_words(figures: dict[str, Any]) -> Iterator[str]:
             f"({after['confidence']:.0%} sure, {after['entropy_bits']:.1f} bits) after; "
             f"its reading changed on {figures['fooled_share']:.0%} of faces."
         )
+    if figures["held_out"]:
+        share = figures["held_out"]["fooled_share"]
+        yield f"The reading of a recogniser that is never attacked changed on {share:.0%}."
     psnr = figures["psnr_face_db"]
     yield (
         f"Greatest change {figures['linf_levels']} of {figures['budget_levels']} levels allowed"

@@ -13,6 +13,7 @@ from camfilter.app.controller import Controller, Parts
 from camfilter.app.faces import Claim, claim, hand_over, with_faces
 from camfilter.app.settings import AppSettings, from_words
 from camfilter.cli.options import (
+    ChainingOption,
     ChainLengthOption,
     EpsilonOption,
     FpsOption,
@@ -21,6 +22,7 @@ from camfilter.cli.options import (
     ProjectionOption,
     ProviderOption,
     SizeOption,
+    StagesPerFrameOption,
     StepOption,
     SurrogateOption,
     TargetOption,
@@ -58,6 +60,8 @@ def tray(
     ] = None,
     epsilon: EpsilonOption = None,
     chain_length: ChainLengthOption = None,
+    chaining: ChainingOption = None,
+    stages_per_frame: StagesPerFrameOption = None,
     mode: ModeOption = None,
     target: TargetOption = None,
     step: StepOption = None,
@@ -75,6 +79,7 @@ def tray(
     """
     options = {
         "source": source, "sink": sink, "epsilon": epsilon, "chain_length": chain_length,
+        "chaining": chaining, "stages_per_frame": stages_per_frame,
         "mode": mode, "target": target, "step": step, "momentum": momentum,
         "projection": projection, "surrogate": surrogate, "provider": provider,
         "threads": threads, "size": size, "fps": fps,

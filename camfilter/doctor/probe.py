@@ -50,9 +50,9 @@ def look_at_provider() -> dict[str, Any]:
     """What the shipped graph truly runs on, and what a GPU library complains about."""
     import onnxruntime as ort  # noqa: PLC0415
 
-    from camfilter.surrogate.onnx import OnnxSurrogate  # noqa: PLC0415
+    from camfilter.assembly import open_surrogate  # noqa: PLC0415
 
-    surrogate = OnnxSurrogate()
+    surrogate = open_surrogate()
     return {
         "active": surrogate.provider,
         "surrogate": surrogate.name,
@@ -87,17 +87,16 @@ def look_at_filter(run_s: str) -> dict[str, Any]:
     """Run the real filter on the demo for so many seconds, guard included, nothing written."""
     import numpy as np  # noqa: PLC0415
 
-    from camfilter.assembly import build_filter  # noqa: PLC0415
+    from camfilter.assembly import build_filter, open_surrogate  # noqa: PLC0415
     from camfilter.frames import Size  # noqa: PLC0415
     from camfilter.guard import Guard, GuardState  # noqa: PLC0415
     from camfilter.protector import Protector  # noqa: PLC0415
     from camfilter.report import RunReport  # noqa: PLC0415
     from camfilter.settings import ChainSettings  # noqa: PLC0415
     from camfilter.sources.demo import DemoSource  # noqa: PLC0415
-    from camfilter.surrogate.onnx import OnnxSurrogate  # noqa: PLC0415
 
     settings, size = ChainSettings(), Size(1280, 720)
-    surrogate = OnnxSurrogate(settings.surrogate)
+    surrogate = open_surrogate(settings.surrogate)
     guard, report = Guard(), RunReport()
     protector = Protector(
         lambda: build_filter(settings, surrogate, stills=False), guard, report, measure_every=0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import cv2
@@ -17,6 +18,7 @@ __all__ = ["MediaPipeFaces"]
 
 _LONGEST_SIDE_PX: Final = 1280
 _SHORTEST_SIDE_PX: Final = 16
+_BILINEAR_FROM: Final = 0.6
 
 
 class MediaPipeFaces:
@@ -69,11 +71,7 @@ class MediaPipeFaces:
         height, width = pixels.shape[:2]
         if min(height, width) < _SHORTEST_SIDE_PX:
             return []
-        shrink = min(1.0, _LONGEST_SIDE_PX / max(height, width))
-        if shrink < 1:
-            small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-            pixels = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.uint8)
-        rgb = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+        rgb = _seen(pixels)
         faces = self._by_mesh(rgb)
         if not self._stills:
             faces += self._far.follow(rgb, faces)
@@ -81,10 +79,32 @@ class MediaPipeFaces:
             faces += self._far.find(rgb, self._regions(Size.of(rgb)), faces)
             self._frames_to_look = self._detect_every
         self._frames_to_look -= 1
-        if shrink < 1:
-            scale = Size(width, height), Size.of(rgb)
-            faces = [_enlarged(face, *scale) for face in faces]
+        faces = [_resized(face, Size(width, height), Size.of(rgb)) for face in faces]
         return sorted(faces, key=lambda face: -face.box.area)
+
+    def look(self, pixels: Pixels, known: Sequence[Face], *, part: Box | None = None) -> list[Face]:
+        """Look for far faces only, in the part of the picture whose turn it is.
+
+        Whoever calls this now and then between two calls of `find` spares that the same work.
+
+        Args:
+            pixels: (height, width, 3) uint8, BGR; a picture of the same scene.
+            known: faces that need not be found again.
+            part: look here now, whoever's turn it is.
+
+        Returns:
+            Faces that were not known.
+        """
+        height, width = pixels.shape[:2]
+        if min(height, width) < _SHORTEST_SIDE_PX or self._stills:
+            return []
+        rgb = _seen(pixels)
+        size = Size.of(rgb)
+        same = [_resized(face, size, Size(width, height)) for face in known]
+        self._frames_to_look = self._detect_every
+        regions = self._regions(size) if part is None else [_scaled(part, width, size)]
+        found = self._far.find(rgb, regions, same)
+        return [_resized(face, Size(width, height), size) for face in found]
 
     def _regions(self, size: Size) -> list[Box]:
         """Where to look now: everywhere at first and in stills, else whole and parts in turn."""
@@ -110,12 +130,35 @@ class MediaPipeFaces:
         return [face for face in faces if face is not None]
 
 
-def _enlarged(face: Face, to: Size, seen: Size) -> Face:
-    """A face found in a smaller copy, in the frame's own pixels."""
+def _seen(pixels: Pixels) -> Pixels:
+    """The picture as the finders see it, RGB: a very large one smaller.
+
+    Averaging areas is slow where the sides do not divide, and not needed for a third.
+    """
+    height, width = pixels.shape[:2]
+    shrink = _LONGEST_SIDE_PX / max(height, width)
+    if shrink < 1:
+        small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        how = cv2.INTER_AREA if shrink < _BILINEAR_FROM else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(pixels, small, interpolation=how), np.uint8)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _resized(face: Face, to: Size, seen: Size) -> Face:
+    """A face found in a copy of another size, in the pixels of a frame of size `to`."""
+    if to == seen:
+        return face
     across, down = to.width / seen.width, to.height / seen.height
     outline = face.outline * np.array([across, down], np.float32)
     to_unit = face.to_unit @ np.diag([1 / across, 1 / down, 1.0])
     return Face(outline=outline, to_unit=to_unit, box=Box.around(outline))
+
+
+def _scaled(box: Box, width: int, to: Size) -> Box:
+    """A part of a frame of this width in a copy of another size."""
+    scale = to.width / width
+    edges = (round(edge * scale) for edge in (box.left, box.top, box.right, box.bottom))
+    return Box(*edges).within(to)
 
 
 def _chatter(solutions: Any, blank: Pixels) -> None:

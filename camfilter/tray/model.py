@@ -140,6 +140,7 @@ def _figures(status: Status, *, running: bool) -> tuple[Figure, ...]:
     read = running and status.state in ("protected", "holding")
     before = status.before if read else None
     after = status.after if read else None
+    other = status.held_out_after if read else None
     entropy = _NOTHING
     if before and after:
         entropy = f"{after.entropy_bits:.2f} of 3 bits (was {before.entropy_bits:.2f})"
@@ -150,8 +151,10 @@ def _figures(status: Status, *, running: bool) -> tuple[Figure, ...]:
         ),
         Figure("Runs on", status.provider.upper() or _NOTHING),
         Figure("Without the filter", str(before) if before else _NOTHING),
-        Figure("Recogniser reads", str(after) if after else _NOTHING),
+        Figure("Surrogates read", str(after) if after else _NOTHING),
+        Figure("Another reads", str(other) if other else _NOTHING),
         Figure("Entropy", entropy),
+        Figure("Verdict", (status.verdict if read else "") or _NOTHING),
         Figure("Sent to", status.sink),
     )
 

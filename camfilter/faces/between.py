@@ -1,0 +1,255 @@
+"""Faces in every picture, though a finder looks at every third one only.
+
+Finding faces is the dearest part of a frame. Between two pictures that the finder sees, the
+texture of the faces itself says where they went: sparse optical flow inside each face, and
+the similarity transform that fits it best. Whatever makes that doubtful makes the finder look:
+a face that it lost a moment ago, a flow that does not fit, and a part of the picture that
+changed at once, since a face may have appeared there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from camfilter.faces.base import Box, Face, Points
+from camfilter.frames import Pixels, Size
+from camfilter.geometry import Similarity, fit_similarity
+
+__all__ = ["BetweenFrames", "LookingFinder"]
+
+_STEADY_FRAMES: Final = 3
+_MARGIN: Final = 0.25
+_PATCH_PX: Final = 112
+_POINTS_ACROSS: Final = 6
+_POINTS_INSIDE: Final = 0.62
+_WINDOW_PX: Final = 13
+_LEVELS: Final = 2
+_LEAST_FITTING: Final = 0.6
+_FIT_PATCH_PX: Final = 1.0
+_GREATEST_SCALE: Final = 1.08
+_GREATEST_SHIFT: Final = 0.2
+_SMALLEST_FACE_PX: Final = 24
+_LEAST_IN_VIEW: Final = 0.8
+
+_CELLS_ACROSS: Final = 64
+_ROWS_SKIPPED: Final = 4
+_BLOCK_CELLS: Final = 5
+_SUDDEN_LEVELS: Final = 12.0
+_SUDDEN_REACH: Final = 0.15
+
+
+class LookingFinder(Protocol):
+    """A finder that can also look for far faces alone."""
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """All faces in a picture of shape (height, width, 3) uint8, BGR; largest first."""
+
+    def look(self, pixels: Pixels, known: Sequence[Face], *, part: Box | None = None) -> list[Face]:
+        """Faces that were not known, in this part of the picture or in one that it chooses."""
+
+    def close(self) -> None:
+        """Release models; closing twice does nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patch:
+    """A face and what it looked like.
+
+    Attributes:
+        face: where it was.
+        region: part of the frame that was kept, the face and a margin.
+        gray: that part, made small.
+    """
+
+    face: Face
+    region: Box
+    gray: NDArray[np.uint8]
+
+
+class BetweenFrames:
+    """Asks a finder about every third picture of a moving scene, and about every doubtful one.
+
+    Args:
+        finder: where faces come from.
+        find_every: asked in each picture: frames from one that the finder sees to the next;
+            1 shows it all of them, None stands for 3.
+        look_every: least frames from one look for far faces to the next.
+    """
+
+    def __init__(
+        self,
+        finder: LookingFinder,
+        find_every: Callable[[], int] | None = None,
+        look_every: int = 3,
+    ) -> None:
+        self._finder = finder
+        self._find_every = find_every or _every_third
+        self._look_every = look_every
+        self._patches: list[_Patch] = []
+        self._means: NDArray[np.float32] | None = None
+        self._steady_frames = 0
+        self._frames_carried = 0
+        self._calm = False
+        self._frames_to_look = look_every
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """All faces in the next picture of the scene; largest first."""
+        calm_before, sudden = self._calm, self._sudden_change(pixels)
+        self._calm = sudden is None
+        self._frames_to_look -= 1
+        faces = None
+        due = self._frames_carried >= self._find_every() - 1
+        if not (due or sudden or self._steady_frames < _STEADY_FRAMES):
+            faces = self._carried(pixels)
+        self._frames_carried = 0 if faces is None else self._frames_carried + 1
+        if faces is None:
+            faces = self._finder.find(pixels)
+            none_lost = len(faces) >= max(1, len(self._patches))
+            self._steady_frames = self._steady_frames + 1 if none_lost else 0
+            if sudden and calm_before:  # whatever came may be too far for the finder's mesh
+                faces = [*faces, *self._finder.look(pixels, faces, part=sudden)]
+            elif self._frames_to_look <= 0:
+                self._frames_to_look = self._look_every
+                faces = [*faces, *self._finder.look(pixels, faces)]
+        self._patches = [patch for face in faces if (patch := _patch(pixels, face)) is not None]
+        if len(self._patches) < len(faces):
+            self._steady_frames = 0  # one of them cannot be carried
+        return sorted(faces, key=lambda face: -face.box.area)
+
+    def close(self) -> None:
+        """Close the finder; closing twice does nothing."""
+        self._finder.close()
+
+    def _carried(self, pixels: Pixels) -> list[Face] | None:
+        """The faces of the picture before, where they are now; None when one is in doubt."""
+        faces = []
+        for patch in self._patches:
+            face = _carry(patch, pixels)
+            if face is None:
+                return None
+            faces.append(face)
+        return faces or None
+
+    def _sudden_change(self, pixels: Pixels) -> Box | None:
+        """Where the mean colour of a part changed: something came, went or was cut in.
+
+        A part is a twelfth of the picture wide. What moves on keeps the mean of most parts.
+        """
+        height, width = pixels.shape[:2]
+        size = (_CELLS_ACROSS, max(1, round(height * _CELLS_ACROSS / width)))
+        thinned = pixels[:: _ROWS_SKIPPED if height > size[1] * _ROWS_SKIPPED else 1]
+        cells = cv2.resize(thinned, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        means = np.asarray(cv2.blur(cells, (_BLOCK_CELLS, _BLOCK_CELLS)), np.float32)
+        before, self._means = self._means, means
+        if before is None or before.shape != means.shape:
+            return Box(0, 0, width, height)
+        changed = np.argwhere((cv2.absdiff(before, means) > _SUDDEN_LEVELS).any(axis=2))
+        if not len(changed):
+            return None
+        px_per_cell = width / size[0]
+        around = Box.around(np.asarray(changed[:, ::-1] * px_per_cell, np.float32))
+        reach = round(_SUDDEN_REACH * width)
+        return Box(
+            around.left - reach, around.top - reach, around.right + reach, around.bottom + reach
+        ).within(Size(width, height))
+
+
+def _every_third() -> int:
+    return 3
+
+
+def _patch(pixels: Pixels, face: Face) -> _Patch | None:
+    """What a face looks like; None where too little of it can be seen."""
+    box = face.box
+    width, height = box.right - box.left, box.bottom - box.top
+    reach_x, reach_y = round(width * _MARGIN), round(height * _MARGIN)
+    around = Box(
+        box.left - reach_x, box.top - reach_y, box.right + reach_x, box.bottom + reach_y
+    ).within(Size.of(pixels))
+    seen = box.within(Size.of(pixels))
+    if min(width, height) < _SMALLEST_FACE_PX or seen.area < _LEAST_IN_VIEW * box.area:
+        return None
+    return _Patch(face, around, _small_gray(pixels, around))
+
+
+def _small_gray(pixels: Pixels, region: Box) -> NDArray[np.uint8]:
+    width, height = region.right - region.left, region.bottom - region.top
+    shrink = min(1.0, _PATCH_PX / max(width, height))
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    small = cv2.resize(pixels[region.slices()], size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _carry(patch: _Patch, pixels: Pixels) -> Face | None:
+    """The face where it is in the next picture; None when its flow does not fit together."""
+    region, face = patch.region, patch.face
+    if region.within(Size.of(pixels)) != region:
+        return None
+    now = _small_gray(pixels, region)
+    corner = np.array([region.left, region.top], np.float32)
+    scale = np.array(
+        [
+            patch.gray.shape[1] / (region.right - region.left),
+            patch.gray.shape[0] / (region.bottom - region.top),
+        ],
+        np.float32,
+    )
+    start = _points_inside(face)
+    seen = ((start - corner) * scale).astype(np.float32)
+    moved, status, _ = cv2.calcOpticalFlowPyrLK(
+        patch.gray, now, seen[:, None], seen[:, None].copy(),
+        winSize=(_WINDOW_PX, _WINDOW_PX), maxLevel=_LEVELS,
+    )  # fmt: skip
+    end = np.asarray(moved[:, 0], np.float32)
+    inside = ((seen >= 0) & (seen < patch.gray.shape[::-1])).all(axis=1)
+    motion = _fitting(seen, end, inside & (status[:, 0] == 1))
+    if motion is None:
+        return None
+    in_frame = np.diag([1 / scale[0], 1 / scale[1], 1.0])
+    in_frame[:2, 2] = corner
+    whole = in_frame @ np.vstack([motion, [0, 0, 1]]) @ np.linalg.inv(in_frame)
+    return _moved(face, whole[:2])
+
+
+def _points_inside(face: Face) -> Points:
+    """A grid of points well inside a face, turned with it, in frame pixels."""
+    inverse = cv2.invertAffineTransform(face.to_unit)
+    places = np.linspace(0.5 - _POINTS_INSIDE / 2, 0.5 + _POINTS_INSIDE / 2, _POINTS_ACROSS)
+    grid = np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
+    return np.asarray(grid @ inverse[:, :2].T + inverse[:, 2], np.float32)
+
+
+def _fitting(before: Points, after: Points, tracked: NDArray[np.bool_]) -> Similarity | None:
+    """The similarity that most tracked points agree on; None when too few do."""
+    needed = _LEAST_FITTING * len(before)
+    kept = tracked & np.isfinite(after).all(axis=1)
+    for _ in range(3):
+        if kept.sum() < max(needed, 3):
+            return None
+        motion = fit_similarity(before[kept], after[kept])
+        error = np.linalg.norm(before @ motion[:, :2].T + motion[:, 2] - after, axis=1)
+        fits = kept & (error < max(_FIT_PATCH_PX, 2 * float(np.median(error[kept]))))
+        if (fits == kept).all():
+            break
+        kept = fits
+    if float(np.median(error[kept])) > _FIT_PATCH_PX:
+        return None
+    scale = float(np.hypot(motion[0, 0], motion[1, 0]))
+    shift = np.linalg.norm(motion[:, :2] @ before.mean(axis=0) + motion[:, 2] - before.mean(axis=0))
+    strayed = shift > _GREATEST_SHIFT * float(np.ptp(before, axis=0).max()) / _POINTS_INSIDE
+    return None if strayed or not 1 / _GREATEST_SCALE < scale < _GREATEST_SCALE else motion
+
+
+def _moved(face: Face, motion: Similarity) -> Face:
+    """A face after a motion of the frame's pixels; it counts as seen."""
+    outline = np.asarray(face.outline @ motion[:, :2].T + motion[:, 2], np.float32)
+    back = cv2.invertAffineTransform(motion)
+    to_unit = face.to_unit[:, :2] @ back
+    to_unit[:, 2] += face.to_unit[:, 2]
+    return replace(face, outline=outline, to_unit=to_unit, box=Box.around(outline))

@@ -1,0 +1,255 @@
+"""The chain over time: its stages are spread over the frames, and the change stays with the face.
+
+Each face keeps a texture on the grid of its own crop. A similarity transform from the face's
+landmarks carries it from frame to frame; every frame gives it one or two stages more, each
+on another surrogate and another view. So the face wears a steady texture that a video codec
+sends once, the length of the chain is paid little by little, and many views make it hold for
+recognisers that nobody knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from camfilter.chain import Perturbation
+from camfilter.decoy import Decoys, goal
+from camfilter.faces.base import Face
+from camfilter.frames import Pixels
+from camfilter.geometry import Crop, cut_crop, outline_mask
+from camfilter.settings import LEVELS, ChainSettings
+from camfilter.surrogate.base import Stage, Surrogate
+from camfilter.surrogate.ensemble import members_of, resized
+from camfilter.surrogate.reading import softmax
+from camfilter.views import ViewRange, draw_view
+from camfilter.visibility import masking
+
+__all__ = ["ChainOverTime"]
+
+GRID_PX: Final = 48
+"""Width and height of the texture; a codec keeps cells of this size, finer ones it drops."""
+
+_CROP_PX: Final = 64
+_READ_EVERY_FRAMES: Final = 6
+_BELIEF_DECAY: Final = 0.6
+_SAME_SCENE: Final = 0.2
+_FIRST_STAGES: Final = 8
+_LOST_FRAMES: Final = 300
+_FADE_AFTER_FRAMES: Final = 5
+_FADED: Final = 0.4
+_SETTLED_STEP: Final = 2 / 3
+
+
+@dataclass(slots=True, eq=False)
+class _Worn:
+    """What one face wears.
+
+    Attributes:
+        texture: (48, 48) float32 change of luma in units of [0, 1], before the mask.
+        momentum: (48, 48) float32 gradient kept from earlier stages.
+        belief: (8,) probabilities that the surrogates give the clean face, over time.
+        seen: (64, 64) float32 luma of the face in the newest frame.
+        stages: how many stages it has had.
+        read_frame: frame of the newest clean reading.
+        frame: frame in which it was worn last.
+        aim: index of the expression that the newest stage approached.
+        decoys: what it shall be read as, in mode untargeted.
+    """
+
+    texture: Crop
+    momentum: Crop
+    belief: NDArray[np.float32]
+    seen: Crop
+    decoys: Decoys
+    stages: int = 0
+    read_frame: int = 0
+    frame: int = 0
+    aim: int = -1
+
+
+class ChainOverTime:
+    """Keeps a texture for each followed face, and works on it a little every frame.
+
+    Args:
+        surrogate: the recogniser to attack; the members of an ensemble take turns.
+        settings: mode, budget and stages.
+        seed: of the views and of the decoys.
+        reach: how far views stray.
+    """
+
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        settings: ChainSettings,
+        *,
+        seed: int = 0,
+        reach: ViewRange | None = None,
+    ) -> None:
+        self.surrogate = surrogate
+        self.settings = settings
+        self._members = members_of(surrogate)
+        self._random = np.random.default_rng(seed)
+        self._reach = reach or ViewRange()
+        self._worn: dict[int, _Worn] = {}
+        self._lost: _Worn | None = None
+        self._frame = -1
+        self._turn = 0
+        self._face_turn = 0
+
+    def follow(self, settings: ChainSettings) -> ChainOverTime:
+        """Go on under other settings from the next frame, with what the faces wear now."""
+        if (settings.mode, settings.targets) != (self.settings.mode, self.settings.targets):
+            self._worn, self._lost = {}, None
+        self.settings = settings
+        return self
+
+    def perturb_faces(self, pixels: Pixels, faces: Sequence[Face]) -> Perturbation:
+        """Bring every face's texture one frame further.
+
+        Args:
+            pixels: (height, width, 3) uint8, BGR, the raw frame.
+            faces: of this frame, one or more; `track` says which are the same as before.
+
+        Returns:
+            One change of luma for each face, (faces, 48, 48), within the budget.
+        """
+        self._frame += 1
+        worn = [self._wear(pixels, face, key) for key, face in self._keyed(faces)]
+        for state in worn:
+            self._read_when_due(state)
+        masks = [
+            outline_mask(face, GRID_PX) * masking(state.seen, GRID_PX)
+            for face, state in zip(faces, worn, strict=True)
+        ]
+        self._work(worn, masks)
+        budget = np.float32(self.settings.budget)
+        delta = np.stack(
+            [
+                np.clip(state.texture, -budget, budget) * mask * self._fade(face)
+                for state, mask, face in zip(worn, masks, faces, strict=True)
+            ]
+        )
+        self._forget_lost()
+        beliefs = np.stack([state.belief for state in worn])
+        return Perturbation(delta, np.log(np.maximum(beliefs, np.float32(1e-6))))
+
+    def _keyed(self, faces: Sequence[Face]) -> list[tuple[int, Face]]:
+        """Each face with the number of its track; one that nobody follows has one of its own."""
+        return [
+            (face.track if face.track >= 0 else -1 - index, face)
+            for index, face in enumerate(faces)
+        ]
+
+    def _wear(self, pixels: Pixels, face: Face, key: int) -> _Worn:
+        """The state of a face, brought to this frame; a new one at its start or after a cut."""
+        crop = cut_crop(pixels, face, _CROP_PX)
+        state = self._worn.get(key)
+        cut = state is not None and face.missed_frames == 0 and not _alike(state.seen, crop)
+        if state is None or cut:
+            start = self._lost if state is None else None
+            state = self._start(crop, start)
+            self._worn[key] = state
+        state.seen, state.frame = crop, self._frame
+        return state
+
+    def _start(self, crop: Crop, lost: _Worn | None) -> _Worn:
+        """A new texture: that of the face lost last, or none yet."""
+        blank = np.zeros((GRID_PX, GRID_PX), np.float32)
+        texture = lost.texture.copy() if lost is not None else blank
+        readings = [
+            softmax(member.read(resized(crop[None], member.size_px))[0]) for member in self._members
+        ]
+        belief = np.asarray(np.mean(readings, axis=0), np.float32)
+        decoys = Decoys(self._random)
+        return _Worn(texture, blank.copy(), belief, crop, decoys, read_frame=self._frame)
+
+    def _read_when_due(self, state: _Worn) -> None:
+        """Now and then one member reads the clean face again: expressions change."""
+        if self._frame - state.read_frame < _READ_EVERY_FRAMES:
+            return
+        state.read_frame = self._frame
+        member = self._next_member()
+        reading = softmax(member.read(resized(state.seen[None], member.size_px))[0])
+        state.belief = np.asarray(
+            _BELIEF_DECAY * state.belief + (1 - _BELIEF_DECAY) * reading, np.float32
+        )
+
+    def _work(self, worn: list[_Worn], masks: list[Crop]) -> None:
+        """Deal out the stages of this frame: many to a new face, the rest in turn."""
+        new = [index for index, state in enumerate(worn) if state.stages == 0]
+        for index in new:
+            count = max(2, _FIRST_STAGES // len(new))
+            for _ in range(min(count, self.settings.chain_length)):
+                self._stage(worn[index], masks[index])
+        if new:
+            return
+        for _ in range(self.settings.stages_per_frame):
+            index = self._face_turn % len(worn)
+            self._face_turn += 1
+            self._stage(worn[index], masks[index])
+
+    def _stage(self, state: _Worn, mask: Crop) -> None:
+        """One stage: the gradient at a random view, momentum, and a step inside the budget."""
+        settings, member = self.settings, self._next_member()
+        view = draw_view(self._random, self._reach)
+        size_px = member.size_px
+        change = view.see_change(state.texture * mask, size_px)
+        seen = view.light(np.clip(view.see(state.seen, size_px) + change, 0, 1))
+        label = goal(settings, state.belief, state.decoys, state.stages)
+        aim = int(label.argmax())
+        if aim != state.aim:
+            state.aim, state.momentum = aim, np.zeros_like(state.momentum)
+        still = np.zeros((1, size_px, size_px), np.float32)
+        none = np.zeros(1, np.float32)
+        found = member.take(
+            Stage(seen[None], label[None], none, still, still, still, still, decay=0.0)
+        )
+        state.decoys.hear(float(softmax(found.logits[0])[aim]))
+        gradient = view.carry_back(found.momentum[0], GRID_PX) * mask
+        weight = float(np.abs(gradient).sum())
+        if weight > 0:
+            state.momentum = settings.momentum * state.momentum - gradient / np.float32(weight)
+        size = float(np.abs(state.momentum).mean())
+        state.stages += 1
+        if size == 0:
+            return
+        budget = np.float32(settings.epsilon)
+        # Full steps only where the gradient is clear: a hesitating cell would flicker.
+        direction = np.clip(state.momentum / np.float32(size), -1, 1)
+        step = np.float32(self._step(state))
+        state.texture = np.clip(state.texture + step * direction, -budget, budget)
+
+    def _step(self, state: _Worn) -> float:
+        """Step of the next stage: large while the texture is new, small once it has settled."""
+        step = self.settings.step_size
+        return step if state.stages <= self.settings.chain_length else step * _SETTLED_STEP
+
+    def _next_member(self) -> Surrogate:
+        self._turn += 1
+        return self._members[self._turn % len(self._members)]
+
+    def _fade(self, face: Face) -> np.float32:
+        """Share of the texture left on a face that has not been seen for some frames."""
+        late = max(0, face.missed_frames - _FADE_AFTER_FRAMES)
+        # A face must keep a change of one level at least, or the guard refuses the frame.
+        least = min(1.0, max(_FADED, 1.0 / (self.settings.epsilon * LEVELS)))
+        return np.float32(max(least, 1 - late / 10))
+
+    def _forget_lost(self) -> None:
+        """Faces that are gone give up their texture; the newest may start the next face."""
+        for key, state in list(self._worn.items()):
+            if state.frame != self._frame:
+                self._lost = self._worn.pop(key)
+        if self._lost is not None and self._frame - self._lost.frame > _LOST_FRAMES:
+            self._lost = None
+
+
+def _alike(before: Crop, now: Crop) -> bool:
+    """Whether two crops show the same scene: their correlation does not vanish."""
+    correlation = cv2.matchTemplate(before, now, cv2.TM_CCOEFF_NORMED)[0, 0]
+    return bool(not np.isfinite(correlation) or correlation > _SAME_SCENE)

@@ -1,0 +1,65 @@
+"""What a stage aims at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from camfilter.decoy import DECOYS, Decoys, goal
+from camfilter.expressions import EXPRESSIONS
+from camfilter.settings import ChainSettings
+
+
+def belief(name: str) -> np.ndarray:
+    probabilities = np.full(8, 0.05, np.float32)
+    probabilities[EXPRESSIONS.index(name)] = 0.65
+    return probabilities
+
+
+def decoys(seed: int = 0) -> Decoys:
+    return Decoys(np.random.default_rng(seed))
+
+
+def aim(name: str, which: Decoys, stage: int = 0, **values: object) -> np.ndarray:
+    return goal(ChainSettings.of(values), belief(name), which, stage)
+
+
+@pytest.mark.parametrize("truth", EXPRESSIONS)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_decoy_is_never_the_truth(truth: str, seed: int) -> None:
+    label = aim(truth, decoys(seed))
+    assert label.sum() == pytest.approx(1)
+    assert label[EXPRESSIONS.index(truth)] == -1
+    wanted = EXPRESSIONS[int(label.argmax())]
+    assert wanted in DECOYS
+    assert wanted != truth
+
+
+def test_the_decoy_stays_until_the_truth_becomes_it_and_does_not_come_back() -> None:
+    which = decoys()
+    first = int(aim("happiness", which).argmax())
+    assert int(aim("neutral", which).argmax()) == first
+    other = int(aim(EXPRESSIONS[first], which).argmax())
+    assert other != first
+    assert int(aim("happiness", which).argmax()) == other
+
+
+def test_faces_do_not_share_a_decoy_by_rule() -> None:
+    chosen = {int(aim("happiness", decoys(seed)).argmax()) for seed in range(20)}
+    assert chosen == {EXPRESSIONS.index(name) for name in DECOYS}
+
+
+def test_the_other_modes_aim_at_what_they_say() -> None:
+    assert aim("anger", decoys(), mode="neutral").argmax() == 0
+    assert np.allclose(aim("anger", decoys(), mode="hide"), 1 / 8)
+    least = aim("anger", decoys(), mode="targeted", targets="least-likely")
+    assert least.argmax() == 0
+    assert least.sum() == 1
+
+
+def test_a_schedule_ends_with_its_last_target_and_stays_there() -> None:
+    values = {"mode": "targeted", "targets": "happiness,fear", "chain_length": 4}
+    seen = [
+        EXPRESSIONS[int(aim("anger", decoys(), stage, **values).argmax())] for stage in range(9)
+    ]
+    assert seen == ["happiness"] * 2 + ["fear"] * 7

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import pytest
+
+from camfilter.bench.scene import Scene
+from camfilter.faces.base import Box, Face
+from camfilter.faces.between import BetweenFrames
+from camfilter.faces.mediapipe import MediaPipeFaces
+from camfilter.faces.placing import mesh_points
+from camfilter.frames import Pixels, Size
+
+SIZE = Size(640, 360)
+
+
+class Counted:
+    """A real finder that tells when it was asked."""
+
+    def __init__(self, finder: MediaPipeFaces) -> None:
+        self._finder = finder
+        self.found: list[int] = []
+        self.looked: list[int] = []
+        self.frame = -1
+        self.closed = 0
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        self.found.append(self.frame)
+        return self._finder.find(pixels)
+
+    def look(self, pixels: Pixels, known: Sequence[Face], *, part: Box | None = None) -> list[Face]:
+        if part is None:
+            self.looked.append(self.frame)
+        return self._finder.look(pixels, known, part=part)
+
+    def close(self) -> None:
+        self.closed += 1
+        self._finder.close()
+
+
+@pytest.fixture
+def counted() -> Iterator[Counted]:
+    finder = Counted(MediaPipeFaces())
+    yield finder
+    finder.close()
+
+
+def run(faces: BetweenFrames, counted: Counted, pictures: Sequence[Pixels]) -> list[list[Face]]:
+    answers = []
+    for index, pixels in enumerate(pictures):
+        counted.frame = index
+        answers.append(faces.find(pixels))
+    return answers
+
+
+def crop_centre(face: Face) -> np.ndarray:
+    inverse = cv2.invertAffineTransform(face.to_unit)
+    return inverse[:, :2] @ [0.5, 0.5] + inverse[:, 2]
+
+
+def test_a_moving_face_is_in_every_picture_where_the_finder_would_see_it(counted: Counted) -> None:
+    scene = Scene(SIZE, 1)
+    pictures = [scene.bgr(index) for index in range(40)]
+    every = MediaPipeFaces()
+    wanted = [every.find(pixels) for pixels in pictures]
+    every.close()
+    answers = run(BetweenFrames(counted), counted, pictures)
+    assert len(counted.found) < 20
+    for (face,), (true,) in zip(answers, wanted, strict=True):
+        assert face.missed_frames == 0
+        assert np.linalg.norm(crop_centre(face) - crop_centre(true)) < 2.5
+        assert face.box.overlap(true.box) > 0.9
+        assert face.box == Box.around(face.outline)
+
+
+def test_far_faces_are_looked_for_as_often_as_without_it(counted: Counted) -> None:
+    scene = Scene(SIZE, 1)
+    run(BetweenFrames(counted), counted, [scene.bgr(index) for index in range(40)])
+    assert len(counted.looked) >= 10  # the finder by itself looks in every fourth picture
+    assert set(counted.looked) <= set(counted.found)
+
+
+def test_the_finder_may_be_asked_less_often_from_one_picture_to_the_next(counted: Counted) -> None:
+    scene = Scene(SIZE, 1)
+    every = 3
+    faces = BetweenFrames(counted, find_every=lambda: every)
+    run(faces, counted, [scene.bgr(index) for index in range(20)])
+    before = len(counted.found)
+    every = 6
+    run(faces, counted, [scene.bgr(index) for index in range(20, 40)])
+    assert 3 <= len(counted.found) - before <= 5
+
+
+@pytest.mark.parametrize("at", [20, 21, 22, 23])
+def test_a_face_that_appears_at_once_is_seen_in_that_very_picture(
+    counted: Counted, astronaut: Pixels, at: int
+) -> None:
+    scene = Scene(SIZE, 1)
+    pictures = [scene.bgr(index).copy() for index in range(24)]
+    guest = cv2.resize(astronaut[20:220, 120:320], (110, 110), interpolation=cv2.INTER_AREA)
+    for pixels in pictures[at:]:
+        pixels[120:230, 500:610] = guest
+    place = Box(500, 120, 610, 230)
+    answers = run(BetweenFrames(counted), counted, pictures)
+    assert at in counted.found
+    assert any(face.box.common(place).area > 0.5 * face.box.area for face in answers[at])
+
+
+def test_a_cut_makes_the_finder_look(counted: Counted, hopper: Pixels) -> None:
+    scene = Scene(SIZE, 1)
+    other = cv2.resize(hopper[:288], (SIZE.width, SIZE.height))
+    pictures = [*[scene.bgr(index) for index in range(20)], other, other]
+    run(BetweenFrames(counted), counted, pictures)
+    assert 20 in counted.found
+
+
+def test_a_face_that_is_covered_is_not_carried_on_as_seen(counted: Counted) -> None:
+    scene = Scene(SIZE, 1)
+    pictures = [scene.bgr(index).copy() for index in range(20)]
+    faces = BetweenFrames(counted)
+    before = run(faces, counted, pictures[:-1])
+    box = before[-1][0].box
+    pictures[-1][box.slices()] = 110
+    counted.frame = 19
+    assert faces.find(pictures[-1]) == []
+    assert counted.found[-1] == 19
+
+
+def test_without_a_face_the_finder_sees_every_picture(counted: Counted) -> None:
+    wall = np.full((SIZE.height, SIZE.width, 3), 110, np.uint8)
+    assert run(BetweenFrames(counted), counted, [wall] * 8) == [[]] * 8
+    assert counted.found == list(range(8))
+
+
+def test_pictures_may_change_their_size(counted: Counted) -> None:
+    small, large = Scene(SIZE, 1, 12), Scene(Size(960, 540), 1, 12)
+    faces = BetweenFrames(counted)
+    run(faces, counted, [small.bgr(index) for index in range(9)])
+    counted.frame = 9
+    (face,) = faces.find(large.bgr(9))
+    assert counted.found[-1] == 9
+    assert face.box.right <= 960
+
+
+def test_it_closes_the_finder(counted: Counted) -> None:
+    BetweenFrames(counted).close()
+    assert counted.closed == 1
+
+
+def test_landmarks_from_the_wire_are_those_of_the_message(hopper: Pixels) -> None:
+    import mediapipe as mp  # noqa: PLC0415
+
+    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
+        (found,) = mesh.process(cv2.cvtColor(hopper, cv2.COLOR_BGR2RGB)).multi_face_landmarks
+    wanted = np.array([(p.x * 512, p.y * 600) for p in found.landmark], np.float32)
+    assert np.allclose(mesh_points(found, 512, 600), wanted, atol=1e-3)
+    found.landmark[3].visibility = 0.5  # lays this landmark out in another way
+    assert np.allclose(mesh_points(found, 512, 600), wanted, atol=1e-3)

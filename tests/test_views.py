@@ -1,0 +1,76 @@
+"""Views: what a stage sees, and the way back from there to the face."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camfilter.views import View, ViewRange, draw_view
+
+STRAIGHT = View(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), 1.0)
+
+
+def smooth(size_px: int, seed: int = 0) -> np.ndarray:
+    rough = np.random.default_rng(seed).normal(0, 1, (size_px, size_px)).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(rough, (0, 0), size_px / 16), np.float32)
+
+
+def test_the_straight_view_is_the_picture() -> None:
+    picture = smooth(48)
+    assert np.allclose(STRAIGHT.see(picture, 48), picture, atol=1e-5)
+    assert np.allclose(STRAIGHT.see_change(picture, 48), picture, atol=1e-5)
+    assert np.allclose(STRAIGHT.carry_back(picture, 48), picture, atol=1e-5)
+    assert np.allclose(STRAIGHT.light(np.clip(picture, 0, 1)), np.clip(picture, 0, 1), atol=1e-6)
+
+
+def test_another_size_shows_the_same_place() -> None:
+    picture = np.zeros((48, 48), np.float32)
+    picture[10:14, 30:34] = 1
+    seen = STRAIGHT.see(picture, 96)
+    rows, columns = np.nonzero(seen > 0.5)
+    assert (rows.mean() + 0.5) / 96 == pytest.approx(12 / 48, abs=0.01)
+    assert (columns.mean() + 0.5) / 96 == pytest.approx(32 / 48, abs=0.01)
+
+
+@given(st.integers(0, 10_000))
+def test_views_stay_within_their_range(seed: int) -> None:
+    reach = ViewRange(rotate_deg=8, log_scale=0.2, shift=0.05, log_gain=0.1)
+    view = draw_view(np.random.default_rng(seed), reach)
+    linear = view.unit_to_view[:, :2]
+    scale = np.sqrt(np.linalg.det(linear))
+    assert abs(np.log(scale)) <= 0.2 + 1e-9
+    assert abs(np.degrees(np.arctan2(linear[1, 0], linear[0, 0]))) <= 8 + 1e-9
+    middle = view.unit_to_view @ np.array([0.5, 0.5, 1.0])
+    assert np.abs(middle - 0.5).max() <= 0.05 + 1e-9
+    assert abs(np.log(view.gain)) <= 0.1 + 1e-9
+
+
+@given(st.integers(0, 1000))
+def test_a_gradient_comes_back_to_where_it_was_seen(seed: int) -> None:
+    """The inner product of a change with a gradient is the same on both sides (adjoint)."""
+    view = draw_view(np.random.default_rng(seed), ViewRange())
+    window = np.outer(np.hanning(48), np.hanning(48)).astype(np.float32)
+    change, gradient = smooth(48, seed) * window, smooth(48, seed + 1) * window
+    seen = float((view.see_change(change, 48) * gradient).sum())
+    scale = np.linalg.det(view.unit_to_view[:, :2])
+    back = float((change * view.carry_back(gradient, 48)).sum()) * scale
+    size = float(np.linalg.norm(change) * np.linalg.norm(gradient))
+    assert seen == pytest.approx(back, abs=0.02 * size)
+
+
+def test_nothing_is_changed_outside_the_face() -> None:
+    shifted = View(np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]), 1.0)
+    ones = np.ones((48, 48), np.float32)
+    assert not shifted.see_change(ones, 48)[:, :23].any()
+    assert shifted.see(ones, 48).min() == 1
+
+
+def test_light_stays_in_a_picture() -> None:
+    bright = View(STRAIGHT.unit_to_view, 1.5)
+    lit = bright.light(np.linspace(0, 1, 11, dtype=np.float32)[None])
+    assert lit.min() == 0
+    assert lit.max() == 1
+    assert lit[0, 5] == pytest.approx(0.5)
