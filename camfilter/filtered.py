@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class Filtered:
         times: how long the parts took.
     """
 
-    pixels: Pixels
+    pixels: Pixels = field(repr=False)
     faces: tuple[Face, ...]
     clean_logits: NDArray[np.float32]
     budget_levels: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -40,7 +40,7 @@ class RawFrame:
         time_s: seconds since the source's first frame.
     """
 
-    pixels: Pixels
+    pixels: Pixels = field(repr=False)  # no picture ever stands in a log
     index: int
     time_s: float
 

@@ -10,27 +10,34 @@ States::
     HOLDING      something failed or is late: the last protected frame, for `hold_s`
     PLACEHOLDER  nothing protected to show: a card that says why
     OFF          the person switched protection off: the raw picture
+
+The guard does not take the filter's word for its own work: it keeps a copy of
+what it proved, it knows the last raw frames, and whoever feeds it says what
+budget is in force.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from enum import Enum
 from typing import Final
 
-import cv2
 import numpy as np
 
 from camfilter.card import draw_card
-from camfilter.errors import FilterFault
 from camfilter.faces.base import Face
 from camfilter.frames import Pixels, RawFrame, Size
+from camfilter.proof import EarlierFrames, SeenFaces, check, greatest_change, own_copy
 
 __all__ = ["Guard", "GuardState", "ProtectedFrame", "check"]
 
 _SEAL: Final = object()
+_OFF_HOLD_S: Final = 2.0
+"""How long the last raw picture stands for a camera that went silent while protection is off."""
+_PLAIN_LEVEL: Final = 40
+_NO_FRAME: Final = -1
 
 
 class GuardState(Enum):
@@ -61,7 +68,7 @@ class ProtectedFrame:
     """
 
     seal: InitVar[object]
-    pixels: Pixels
+    pixels: Pixels = field(repr=False)
     state: GuardState
     index: int
     time_s: float
@@ -78,43 +85,11 @@ class ProtectedFrame:
         return Size.of(self.pixels)
 
 
-def check(raw: RawFrame, pixels: Pixels, faces: Sequence[Face], budget_levels: int) -> int:
-    """Prove that a filtered picture keeps its promises, or refuse it.
-
-    Args:
-        raw: what came from the source.
-        pixels: what the filter made of it.
-        faces: the faces that had to be changed.
-        budget_levels: greatest change allowed for any pixel, in levels.
-
-    Returns:
-        The greatest change of any pixel, in levels.
-
-    Raises:
-        FilterFault: wrong type, wrong shape, a change over the budget, or a face left bare.
-    """
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-        raise FilterFault("The filter returned something that is not an 8-bit picture.")
-    if pixels.shape != raw.pixels.shape:
-        raise FilterFault(f"The filter returned {pixels.shape} for a {raw.pixels.shape} frame.")
-    if pixels is raw.pixels or np.shares_memory(pixels, raw.pixels):
-        raise FilterFault("The filter returned the raw frame's own memory.")
-    linf = int(cv2.norm(raw.pixels, pixels, cv2.NORM_INF))
-    if linf > budget_levels:
-        raise FilterFault(f"A pixel moved by {linf} levels; the budget is {budget_levels}.")
-    for face in faces:
-        rows, columns = face.box.within(raw.size).slices()
-        before, after = raw.pixels[rows, columns], pixels[rows, columns]
-        if before.size == 0 or cv2.norm(before, after, cv2.NORM_INF) < 1:
-            raise FilterFault("A face came out unchanged: the perturbation is empty.")
-    return linf
-
-
 @dataclass(frozen=True, slots=True)
 class _Admitted:
     """The newest protected picture and the stream time at which it was taken."""
 
-    pixels: Pixels
+    pixels: Pixels = field(repr=False)
     index: int
     time_s: float
 
@@ -147,6 +122,8 @@ class Guard:
         self._raw: RawFrame | None = None
         self._reason = "Protection is starting."
         self._faulty = False
+        self._fault_after = _NO_FRAME
+        self._earlier, self._seen = EarlierFrames(), SeenFaces()
         self._card: tuple[Size, str, Pixels] | None = None
 
     @property
@@ -177,6 +154,11 @@ class Guard:
             self._raw = None
             self._forget("Protection is starting." if on else "Waiting for a picture.")
 
+    def expect(self, raw: RawFrame) -> None:
+        """Remember a raw frame that goes into the filter, to know it should it come out again."""
+        with self._lock:
+            self._earlier.add(raw)
+
     def admit(
         self, raw: RawFrame, pixels: Pixels, faces: Sequence[Face], budget_levels: int
     ) -> int:
@@ -189,12 +171,16 @@ class Guard:
             FilterFault: the picture breaks a promise (see `check`); the caller reports
                 it by `fault`, as any other failure.
         """
-        linf = check(raw, pixels, faces, budget_levels)
+        # A copy, and proved as a copy: the filter may write to its own memory at any time.
+        kept = own_copy(raw, pixels)
+        linf = greatest_change(raw, kept, faces, budget_levels)
         with self._lock:
+            self._earlier.refuse_again(raw, kept, faces)
+            self._seen.refuse_missing(raw, faces)
+            self._seen.note(raw, faces)
             if self._enabled:
-                # A copy: the filter may use its memory again for the next picture.
-                self._newest = _Admitted(_read_only(pixels.copy()), raw.index, raw.time_s)
-                self._faulty = False
+                self._newest = _Admitted(_read_only(kept), raw.index, raw.time_s)
+                self._heal(raw)
         return linf
 
     def pass_raw(self, raw: RawFrame) -> None:
@@ -202,11 +188,19 @@ class Guard:
         with self._lock:
             if not self._enabled:
                 self._raw = raw
+                self._heal(raw)
 
-    def fault(self, reason: str) -> None:
-        """Something failed: hold, then show a card with this reason until a frame is admitted."""
+    def fault(self, reason: str, after: int = _NO_FRAME) -> None:
+        """Something failed: hold, then show a card with this reason until a frame is admitted.
+
+        Args:
+            reason: what failed, for the person to read.
+            after: index of the last frame that came before it; such a frame may still be
+                in the filter, and is no sign that what failed works again.
+        """
         with self._lock:
             self._faulty = True
+            self._fault_after = after
             self._reason = reason
 
     def reset(self, reason: str) -> None:
@@ -224,30 +218,51 @@ class Guard:
         """
         with self._lock:
             if not self._enabled:
-                if self._raw is not None:
-                    return self._seal(self._raw.pixels, GuardState.OFF, index, now_s, "")
-                return self._placeholder(size, index, now_s)
+                return self._unprotected(now_s, index, size)
             newest = self._newest
             if newest is None:
                 return self._placeholder(size, index, now_s)
-            age_s = now_s - newest.time_s
+            age_s = self._age_s(newest.time_s, now_s, self._fresh_s)
             if not self._faulty and age_s <= self._fresh_s:
                 return self._seal(newest.pixels, GuardState.PROTECTED, index, now_s, "")
-            if not self._faulty:
-                self._reason = f"No new picture for {age_s:.1f} s."
             if age_s <= self._hold_s:
                 return self._seal(newest.pixels, GuardState.HOLDING, index, now_s, self._reason)
             return self._placeholder(size, index, now_s)
 
+    def _unprotected(self, now_s: float, index: int, size: Size) -> ProtectedFrame:
+        """The raw picture while it is current; a fault is no reason to hide it, its age is."""
+        raw = self._raw
+        if raw is None or not self._age_s(raw.time_s, now_s, _OFF_HOLD_S) <= _OFF_HOLD_S:
+            return self._placeholder(size, index, now_s)
+        return self._seal(raw.pixels, GuardState.OFF, index, now_s, "")
+
+    def _age_s(self, taken_s: float, now_s: float, current_s: float) -> float:
+        """Age of a picture; says it where nothing else is wrong. One of the future is as old."""
+        age_s = abs(now_s - taken_s)
+        if not self._faulty and not age_s <= current_s:
+            self._reason = f"No new picture for {age_s:.1f} s."
+        return age_s
+
+    def _heal(self, raw: RawFrame) -> None:
+        if raw.index > self._fault_after:
+            self._faulty, self._fault_after = False, _NO_FRAME
+
     def _forget(self, reason: str) -> None:
         self._newest = None
-        self._faulty = True
+        self._seen.forget()
+        self._faulty, self._fault_after = True, _NO_FRAME
         self._reason = reason
 
     def _placeholder(self, size: Size, index: int, now_s: float) -> ProtectedFrame:
         if self._card is None or self._card[:2] != (size, self._reason):
-            self._card = (size, self._reason, self._draw_card(size, self._reason))
+            self._card = (size, self._reason, self._drawn(size))
         return self._seal(self._card[2], GuardState.PLACEHOLDER, index, now_s, self._reason)
+
+    def _drawn(self, size: Size) -> Pixels:
+        try:
+            return self._draw_card(size, self._reason)
+        except Exception:  # noqa: BLE001 - out of memory, say: a card without words hides as well
+            return np.full((size.height, size.width, 3), _PLAIN_LEVEL, np.uint8)
 
     @staticmethod
     def _seal(

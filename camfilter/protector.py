@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
 
 from camfilter.errors import CamfilterError
 from camfilter.filter import FrameFilter
@@ -11,6 +14,10 @@ from camfilter.guard import Guard
 from camfilter.report import RunReport
 
 __all__ = ["Protector"]
+
+_ANY_LEVELS: Final = 255
+_MOST_REASONS: Final = 100
+_OTHER_REASONS: Final = "Other faults."
 
 
 class Protector:
@@ -25,6 +32,8 @@ class Protector:
         report: counts.
         measure_every: frames from one measurement of the readings to the next; 0 measures none.
         rebuild_after: faults in a row after which the filter is thrown away.
+        budget_levels: greatest change that the settings in force allow, in levels; None
+            believes the filter.
     """
 
     def __init__(
@@ -35,49 +44,72 @@ class Protector:
         *,
         measure_every: int = 1,
         rebuild_after: int = 5,
+        budget_levels: Callable[[], int] | None = None,
     ) -> None:
         self._build_filter = build_filter
         self._guard = guard
         self._report = report
         self._measure_every = measure_every
         self._rebuild_after = rebuild_after
+        self._budget_levels = budget_levels
         self._filter: FrameFilter | None = None
+        self._filtering = threading.Lock()
         self._faults_in_a_row = 0
 
     def prepare(self) -> None:
         """Build the filter now, so that what is wrong with it is known before the first frame."""
-        if self._filter is None:
-            self._filter = self._build_filter()
+        self._prepared()
 
     def take(self, raw: RawFrame) -> None:
         """Bring one frame to the guard. Never raises for what the filter does."""
         self._report.frames_in += 1
-        if not self._guard.enabled:
-            self._guard.pass_raw(raw)
-            return
         try:
-            self._protect(raw)
+            self._guard.expect(raw)
+            if not self._guard.enabled:
+                self._guard.pass_raw(raw)
+                return
+            with self._filtering:
+                self._protect(raw)
         except Exception as error:  # noqa: BLE001 - whatever failed, the guard stands in for it
             self._fail(error)
         else:
             self._faults_in_a_row = 0
 
     def close(self) -> None:
-        """Release the filter; closing twice does nothing."""
-        if self._filter is not None:
-            self._filter.close()
+        """Release the filter; closing twice does nothing.
+
+        One that hangs in a frame of another thread is left to it: nobody can end it from here.
+        """
+        if not self._filtering.acquire(blocking=False):
             self._filter = None
+            return
+        try:
+            filter_, self._filter = self._filter, None
+            if filter_ is not None:
+                filter_.close()
+        finally:
+            self._filtering.release()
+
+    def _prepared(self) -> FrameFilter:
+        filter_ = self._filter
+        if filter_ is None:
+            filter_ = self._filter = self._build_filter()
+        return filter_
 
     def _protect(self, raw: RawFrame) -> None:
-        self.prepare()
-        assert self._filter is not None
-        filtered = self._filter.apply(raw)
+        filter_ = self._prepared()
+        allowed_before = self._allowed_levels()
+        filtered = filter_.apply(raw)
+        allowed_levels = max(allowed_before, self._allowed_levels())  # they may have just changed
         linf_levels = self._guard.admit(
-            raw, filtered.pixels, filtered.faces, filtered.budget_levels
+            raw, filtered.pixels, filtered.faces, min(allowed_levels, filtered.budget_levels)
         )
         self._report.filtered(filtered, linf_levels)
         if self._measure_every and raw.index % self._measure_every == 0:
-            self._report.measured(self._filter.measure(raw, filtered))
+            self._report.measured(filter_.measure(raw, filtered))
+
+    def _allowed_levels(self) -> int:
+        return _ANY_LEVELS if self._budget_levels is None else self._budget_levels()
 
     def _fail(self, error: Exception) -> None:
         reason = (
@@ -86,11 +118,10 @@ class Protector:
             else f"{type(error).__name__} in the filter."
         )
         self._guard.fault(reason)
-        self._report.faults[reason] += 1
+        known = self._report.faults
+        known[reason if reason in known or len(known) < _MOST_REASONS else _OTHER_REASONS] += 1
         self._faults_in_a_row += 1
         if self._faults_in_a_row >= self._rebuild_after:
             self._faults_in_a_row = 0
-            try:
+            with suppress(Exception):  # a filter too broken to be closed is dropped
                 self.close()
-            except Exception:  # noqa: BLE001 - a filter too broken to be closed is dropped
-                self._filter = None

@@ -38,13 +38,24 @@ def label_in(pixels: Pixels, finder: MediaPipeFaces, surrogate: OnnxSurrogate) -
 
 
 def test_epsilon_applies_to_the_next_frame() -> None:
-    with running() as run:
+    with running({"chaining": "per-frame"}) as run:
         assert 1 < linf(*run.protected()) <= 6
         run.controller.change({"epsilon": "1 level"})
         assert linf(*run.protected()) == 1
         assert linf(*run.protected()) == 1
         run.controller.change({"epsilon": "12/255", "chain_length": 20})
         assert 6 < linf(*run.protected()) <= 12
+
+
+def test_a_chain_over_time_shrinks_at_once_and_grows_with_its_stages() -> None:
+    with running() as run:
+        assert 1 < linf(*run.protected()) <= 6
+        run.controller.change({"epsilon": "1 level"})
+        assert linf(*run.protected()) == 1
+        run.controller.change({"epsilon": "12/255"})
+        grown = [linf(*run.protected()) for _ in range(12)]
+        assert grown[0] < grown[-1] <= 12
+        assert grown[-1] > 6
 
 
 def test_chain_length_and_projection_apply_to_the_next_frame() -> None:
@@ -446,7 +457,7 @@ def test_a_camera_that_stays_away_is_asked_for_less_and_less_often() -> None:
     for _ in range(6):
         with pytest.raises(CameraLost, match="Away"):
             source.read()
-    assert waited == [0.5, 1, 2, 4, 5, 5]
+    assert waited == [0.5, 1, 1.5, 1.5, 1.5, 1.5]
     settings[0] = AppSettings(source="2")
     with pytest.raises(CameraLost):
         source.read()

@@ -72,6 +72,8 @@ def parse_config(content: bytes, path: Path) -> FileSettings:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{path}, {_toml_fault(str(error), text)}.") from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise SettingError(f"{path} holds a number that is too long.", "Shorten it.") from error
     except RecursionError as error:
         raise SettingError(f"{path} is nested too deep.", "Settings are plain lines.") from error
 

@@ -67,6 +67,8 @@ class ConfigFollower:
                 self._controller.note_config_fault("")
         except SettingError as error:
             self._controller.note_config_fault(str(error))
+        except Exception as error:  # noqa: BLE001 - said, and looked at again
+            self._controller.note_config_fault(f"{self._path}: {type(error).__name__}.")
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -80,12 +80,11 @@ class ControlServer:
         while not self._end.is_set():
             try:
                 channel = self._listener.accept()
-            except OSError:
+                if channel is None:
+                    return
+                self._welcome(channel)
+            except Exception:  # noqa: BLE001 - one that cannot be served is no end for the others
                 self._end.wait(_FAILED_ACCEPT_S)
-                continue
-            if channel is None:
-                return
-            self._welcome(channel)
 
     def _welcome(self, channel: Channel) -> None:
         thread = threading.Thread(
@@ -95,7 +94,11 @@ class ControlServer:
             full = len(self._clients) >= self._limits.clients
             if not full:
                 self._clients[channel] = thread
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:  # the system gives no more threads
+                    del self._clients[channel]
+                    full = True
         if full:
             self._try_to_send(channel, refusal(Refused("Too many clients.", "Try again.")))
             channel.close()
@@ -110,6 +113,9 @@ class ControlServer:
             self._try_to_send(channel, refusal(Refused("No request came in time.")))
         except OSError:
             pass  # the client is gone
+        except Exception as error:  # noqa: BLE001 - a defect of ours is told, and ends nothing else
+            failed = Refused(f"camfilter failed, {type(error).__name__}.", "Please report it.")
+            self._try_to_send(channel, refusal(failed))
         finally:
             with self._lock:
                 self._clients.pop(channel, None)

@@ -26,18 +26,21 @@ from camfilter.report import RunReport
 from camfilter.sinks import PreviewClosed, Sink, open_sink
 from camfilter.sinks.watchers import Watchers, watchers_of
 from camfilter.sources import Camera, Source, list_cameras, open_source
+from camfilter.verdict import judge
 
 __all__ = ["Controller", "Parts", "Preview"]
 
 MEASURE_EVERY = 10
+_STUCK_S = 3.0
+"""A sink that took no frame for so long hangs; even cards come oftener."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
     """The newest picture before and after, (height, width, 3) uint8, BGR; for this screen only."""
 
-    before: Pixels
-    after: Pixels
+    before: Pixels = field(repr=False)
+    after: Pixels = field(repr=False)
 
 
 def _open_source(settings: AppSettings) -> Source:
@@ -67,6 +70,8 @@ class Parts:
         watchers_of: says who watches a virtual camera, from its device.
         cameras: lists the cameras of this machine.
         clock: reads a monotonic time in seconds.
+        wait: waits for an event, but no longer than some seconds.
+        run: repeats reading, filtering and writing until it is told to stop; see `run_live`.
     """
 
     open_source: Callable[[AppSettings], Source] = _open_source
@@ -77,6 +82,8 @@ class Parts:
     watchers_of: Callable[[str], Watchers] = watchers_of
     cameras: Callable[[], Sequence[Camera]] = list_cameras
     clock: Callable[[], float] = time.monotonic
+    wait: Callable[[threading.Event, float], object] = threading.Event.wait
+    run: Callable[..., None] = run_live
 
 
 class Controller:
@@ -145,24 +152,43 @@ class Controller:
         now_s = self._parts.clock()
         shown, sink, live = self._shown, self._sink, self._filter
         changes = shown is not None and shown.state in (GuardState.PROTECTED, GuardState.HOLDING)
-        latest = self._report.latest if changes else ()
+        latest = self._report.latest[0] if changes and self._report.latest else None
+        attacked = latest.attacked if latest else None
+        held_out = latest.held_out if latest else None
+        state, reason = self._seen(shown, now_s)
         return Status(
-            state=shown.state.value if shown else "placeholder",
-            reason=shown.reason if shown else "Starting.",
+            state=state,
+            reason=reason,
             settings=self.settings,
             fps=float(sum(now_s - written_s <= 1 for written_s in tuple(self._written_s))),
             latency_ms=self._report.latency_ms,
             provider=live.provider if live else "",
-            faces=len(latest),
-            before=latest[0].before if latest else None,
-            after=latest[0].after if latest else None,
+            faces=self._report.faces_now if changes else 0,
+            before=attacked.before if attacked else None,
+            after=attacked.after if attacked else None,
             frames_out=self._report.frames_out,
             watched=self._watched(),
             sink=sink.name if sink else self.settings.sink,
             sink_fault=sink.fault if sink else "",
             surrogate=live.surrogate if live else "",
             config_fault=self._config_fault,
+            held_out_before=held_out.before if held_out else None,
+            held_out_after=held_out.after if held_out else None,
+            verdict=judge(latest, self.settings).text if latest else "",
         )
+
+    def _seen(self, shown: ProtectedFrame | None, now_s: float) -> tuple[str, str]:
+        """What the far end sees, and why; a sink that hangs leaves it with the last picture."""
+        if shown is None:
+            return GuardState.PLACEHOLDER.value, "Starting."
+        if shown.state is GuardState.OFF and self._guard.enabled:
+            return GuardState.PLACEHOLDER.value, "Protection is starting."
+        silent_s = now_s - max(tuple(self._written_s), default=now_s)
+        if silent_s < _STUCK_S or self._stop.is_set():
+            return shown.state.value, shown.reason
+        current = shown.state is GuardState.PROTECTED
+        state = GuardState.HOLDING if current else shown.state
+        return state.value, f"The sink has taken no picture for {silent_s:.0f} s."
 
     def preview(self) -> Preview | None:
         """The newest picture before and after; None unless the setting `preview` is on."""
@@ -187,7 +213,11 @@ class Controller:
             SinkError: the sink cannot be opened at the start, or a file cannot be written.
         """
         protector = _Watched(
-            self._build_filter, self._guard, self._report, self._keep_raw, MEASURE_EVERY
+            self._build_filter,
+            self._guard,
+            self._report,
+            self._keep_raw,
+            lambda: self.settings.budget_levels,
         )
         try:
             with FollowingSource(
@@ -221,7 +251,7 @@ class Controller:
             with self._lock:
                 self._sink = sink
             try:
-                run_live(
+                self._parts.run(
                     source, protector, self._guard, sink, self._report, self._stop,
                     on_frame=written, clock=clock,
                 )  # fmt: skip
@@ -261,7 +291,7 @@ class Controller:
 
     def _pause(self, seconds: float) -> None:
         """Wait, but no longer than until the settings change or the run ends."""
-        self._wake.wait(seconds)
+        self._parts.wait(self._wake, seconds)
         if not self._stop.is_set():
             self._wake.clear()
 
@@ -278,9 +308,11 @@ class _Watched(Protector):
         guard: Guard,
         report: RunReport,
         keep_raw: Callable[[RawFrame], None],
-        measure_every: int,
+        budget_levels: Callable[[], int],
     ) -> None:
-        super().__init__(build, guard, report, measure_every=measure_every)
+        super().__init__(
+            build, guard, report, measure_every=MEASURE_EVERY, budget_levels=budget_levels
+        )
         self._keep_raw = keep_raw
 
     def take(self, raw: RawFrame) -> None:

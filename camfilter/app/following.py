@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from camfilter.app.settings import AppSettings
@@ -17,7 +18,8 @@ __all__ = ["FollowingSource"]
 
 _IDLE_S: Final = 0.25
 _FIRST_PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 1.5
+"""Short enough that a picture is back within two seconds of whatever was in its way."""
 
 
 class FollowingSource(ClosedOnExit):
@@ -83,6 +85,9 @@ class FollowingSource(ClosedOnExit):
             raise
         except SourceError as error:
             raise CameraLost(error.what, error.hint) from error
+        except Exception:
+            self._release()  # whatever it is, it may not be of use any more
+            raise
         if frame is None:
             self._refuse_to_end()
             return None
@@ -100,7 +105,8 @@ class FollowingSource(ClosedOnExit):
         with self._lock:
             source, self._source = self._source, None
         if source is not None:
-            source.close()
+            with suppress(Exception):  # one that cannot even be closed is dropped
+                source.close()
 
     def _refuse_to_end(self) -> None:
         """A file that was there from the start ends the run; one chosen later leaves a card."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-from camfilter.errors import SinkError
+from camfilter.atomic import one_line
+from camfilter.errors import SinkError, UnguardedFrame
 from camfilter.guard import GuardState, ProtectedFrame
 from camfilter.sinks.base import Sink
 from camfilter.sinks.closing import ClosedOnExit
+from camfilter.sinks.preview import PreviewClosed
 
 __all__ = ["PersistentSink"]
 
 _FIRST_PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 1.5
+"""Short enough that a picture is back within two seconds of whatever was in its way."""
 _SETTLE_S: Final = 1.0
 
 
@@ -99,7 +103,9 @@ class PersistentSink(ClosedOnExit):
             return
         try:
             sink.write(frame)
-        except SinkError as error:
+        except (PreviewClosed, UnguardedFrame):
+            raise
+        except Exception as error:
             if not self._reopens:
                 raise
             self._lose(error)
@@ -111,18 +117,20 @@ class PersistentSink(ClosedOnExit):
             return None
         try:
             self._sink = self._open_sink()
-        except SinkError as error:
+        except Exception as error:  # noqa: BLE001 - a driver may fail in any way; try again
             self._lose(error)
             return None
         self._name = self._sink.name
         self._device = str(getattr(self._sink, "device", ""))
         return self._sink
 
-    def _lose(self, error: SinkError) -> None:
-        self.fault = error.what
+    def _lose(self, error: Exception) -> None:
+        self.fault = error.what if isinstance(error, SinkError) else _told(error)
         self._again_at_s = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-        try:
+        with suppress(Exception):  # it is away already, and that is what `fault` says
             self.abort()
-        except SinkError:
-            return  # it is away already, and that is what `fault` says
+
+
+def _told(error: Exception) -> str:
+    return f"The sink failed: {one_line(error)}."

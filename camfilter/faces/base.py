@@ -69,6 +69,9 @@ class Face:
         track: stays the same while the same face is followed from frame to frame.
         missed_frames: 0 when seen in this frame, else for how many frames it has been
             carried on without being seen.
+
+    Raises:
+        ValueError: it has no place; a face that could not be changed must not pass for none.
     """
 
     outline: Points
@@ -76,6 +79,11 @@ class Face:
     box: Box
     track: int = -1
     missed_frames: int = 0
+
+    def __post_init__(self) -> None:
+        placed = np.isfinite(self.outline).all() and np.isfinite(self.to_unit).all()
+        if not (placed and self.outline.size and self.box.area > 0):
+            raise ValueError("A face needs an outline, a transform and a box.")
 
 
 class FaceFinder(Protocol):

@@ -23,7 +23,8 @@ _START_S: Final = 5.0
 _SILENCE_S: Final = 2.0
 """How long it may then be silent before it is reopened."""
 _FIRST_WAIT_S: Final = 0.5
-_LONGEST_WAIT_S: Final = 5.0
+_LONGEST_WAIT_S: Final = 1.5
+"""Short enough that a picture is back within two seconds of the camera."""
 _MEASURED_SHOTS: Final = 10
 _DEFAULT_SIZE: Final = Size(1280, 720)
 

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import cv2
@@ -49,7 +49,7 @@ class Shot:
         taken_s: time of arrival in seconds, on the clock that was given.
     """
 
-    pixels: Pixels
+    pixels: Pixels = field(repr=False)
     taken_s: float
 
 

@@ -1,0 +1,79 @@
+"""What was seen at a place, kept small, to tell whether it is still there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from camfilter.faces.base import Box
+from camfilter.frames import Pixels, Size
+
+__all__ = ["Likeness"]
+
+_PATCH_PX: Final = 24
+_REACH: Final = 0.25
+_LEAST_IN_VIEW: Final = 0.5
+_SMALLEST_PX: Final = 8
+
+
+class Likeness:
+    """Remembers the part of a picture that a face's box holds, as 24 by 24 gray cells.
+
+    Args:
+        pixels: (height, width, 3) uint8, BGR.
+        box: where the face is; half of it or more must lie in the picture to be of use.
+    """
+
+    def __init__(self, pixels: Pixels, box: Box) -> None:
+        size = Size.of(pixels)
+        seen = box.within(size)
+        enough = seen.area >= _LEAST_IN_VIEW * box.area and _is_usable(seen)
+        self._seen = seen
+        self._patch = _small(pixels, seen, _PATCH_PX, _PATCH_PX) if enough else None
+
+    def sought(self, pixels: Pixels, box: Box) -> tuple[float, NDArray[np.float64]]:
+        """Look for it around a place, up to a quarter of its size away.
+
+        Args:
+            pixels: (height, width, 3) uint8, BGR; a later picture of the same scene.
+            box: where it should be by now.
+
+        Returns:
+            How alike the best place is (correlation, -1 to 1; -1 where there is nothing to
+            compare), and where it lies from the middle of `box`: x and y in pixels.
+        """
+        nowhere = -1.0, np.zeros(2)
+        if self._patch is None:
+            return nowhere
+        width, height = self._seen.right - self._seen.left, self._seen.bottom - self._seen.top
+        middle = np.array([box.left + box.right, box.top + box.bottom]) / 2
+        wanted = Box(
+            round(middle[0] - width * (0.5 + _REACH)),
+            round(middle[1] - height * (0.5 + _REACH)),
+            round(middle[0] + width * (0.5 + _REACH)),
+            round(middle[1] + height * (0.5 + _REACH)),
+        )
+        around = wanted.within(Size.of(pixels))
+        across = round(_PATCH_PX * (around.right - around.left) / width)
+        down = round(_PATCH_PX * (around.bottom - around.top) / height)
+        if min(across, down) < _PATCH_PX or not _is_usable(around):
+            return nowhere
+        place = _small(pixels, around, across, down)
+        alike = cv2.matchTemplate(place, self._patch, cv2.TM_CCOEFF_NORMED)
+        alike[~np.isfinite(alike)] = -1.0  # a plain wall is like nothing
+        _, best, _, (x, y) = cv2.minMaxLoc(alike)
+        scale = np.array([width, height]) / _PATCH_PX
+        found = np.array([around.left, around.top]) + (np.array([x, y]) + _PATCH_PX / 2) * scale
+        return float(best), found - middle
+
+
+def _is_usable(box: Box) -> bool:
+    return min(box.right - box.left, box.bottom - box.top) >= _SMALLEST_PX
+
+
+def _small(pixels: Pixels, box: Box, across: int, down: int) -> NDArray[np.float32]:
+    part = cv2.resize(pixels[box.slices()], (across, down), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), np.float32)
