@@ -167,7 +167,7 @@ def csv_rows(content: bytes, read: Callable[[str], bytes]) -> Iterator[Row]:
 
 
 def from_zip(file: Path, size_px: int) -> LabelledFaces:
-    """Read a zip file that holds one CSV and its pictures.
+    """Read a zip file that holds one CSV and its pictures, beside it or in a folder `faces`.
 
     Raises:
         UnreadableSource: it is no zip file, or holds no CSV.
@@ -180,9 +180,14 @@ def from_zip(file: Path, size_px: int) -> LabelledFaces:
             base = tables[0].rpartition("/")[0]
             prefix = f"{base}/" if base else ""
             text = archive.read(tables[0])
-            return from_rows(
-                csv_rows(text, lambda name: archive.read(prefix + name)), size_px, file
-            )
+
+            def read(name: str) -> bytes:
+                try:
+                    return archive.read(prefix + name)
+                except KeyError:
+                    return archive.read(f"{prefix}faces/{name}")
+
+            return from_rows(csv_rows(text, read), size_px, file)
     except BadZipFile as error:
         raise UnreadableSource(f"{file} is not a zip file.") from error
 
