@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from camfilter.chain import Chain, FaceChain
@@ -77,6 +78,7 @@ def build_filter(
     seed: int = 0,
     held_out: Recogniser | None = None,
     most_measured: int | None = None,
+    find_every: Callable[[], int] | None = None,
 ) -> FaceFilter:
     """The filter with MediaPipe's faces.
 
@@ -87,11 +89,12 @@ def build_filter(
         seed: of what the chain over time draws at random.
         held_out: a recogniser that is never attacked, to be measured, too.
         most_measured: so many faces of a frame are measured at most; None measures all.
+        find_every: frames from one that the finder sees to the next, asked for each frame.
     """
     finder = MediaPipeFaces(stills=stills)
     chain = build_chain(settings, surrogate, stills=stills, seed=seed)
     return FaceFilter(
-        finder if stills else HeldFaces(BetweenFrames(finder)),
+        finder if stills else HeldFaces(BetweenFrames(finder, find_every)),
         chain,
         held_out=held_out,
         most_measured=most_measured,

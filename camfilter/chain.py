@@ -33,7 +33,7 @@ class Perturbation:
     """What the chain found for the faces of one frame.
 
     Attributes:
-        delta: (faces, size, size) change of luma, within the budget, in units of [0, 1].
+        delta: (faces, size, size) change of luma in units of [0, 1]; the composition limits it.
         clean_logits: (faces, 8) what the surrogate answered to the clean faces.
     """
 

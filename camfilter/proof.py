@@ -120,13 +120,8 @@ class EarlierFrames:
 
 
 def _thinned(box: Box) -> Box:
-    """Where a box lies among every fourth pixel, rounded outwards."""
-    return Box(
-        box.left // _GRID_PX,
-        box.top // _GRID_PX,
-        -(-box.right // _GRID_PX),
-        -(-box.bottom // _GRID_PX),
-    )
+    """Where those of every fourth pixel lie that are within a box."""
+    return Box(*(-(-edge // _GRID_PX) for edge in (box.left, box.top, box.right, box.bottom)))
 
 
 @dataclass(frozen=True, slots=True)

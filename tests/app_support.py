@@ -25,7 +25,7 @@ from camfilter.sources import Camera
 from camfilter.sources.base import SourceInfo
 from camfilter.sources.demo import DemoSource
 
-WAIT_S = 60.0
+WAIT_S = 30.0
 SIZE = Size(320, 240)
 
 
@@ -122,7 +122,10 @@ class WatchedSink(_Block):
             return next((shown for shown in self.shown[after:] if wanted(shown[0])), None)
 
         with self._came:
-            assert self._came.wait_for(lambda: found() is not None, WAIT_S), "no such frame came"
+            came = self._came.wait_for(lambda: found() is not None, WAIT_S)
+            assert came, (
+                f"no such frame came, but: {[shown.reason for shown, _ in self.shown[-3:]]}"
+            )
             shown = found()
         assert shown is not None
         return shown

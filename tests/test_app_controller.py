@@ -13,6 +13,7 @@ from camfilter.app.live_filter import PatientOpener
 from camfilter.app.pacing import PacedSource
 from camfilter.app.persistent import PersistentSink
 from camfilter.app.settings import AppSettings, changed, from_words
+from camfilter.assembly import open_surrogate
 from camfilter.errors import (
     CameraLost,
     SettingError,
@@ -28,6 +29,7 @@ from camfilter.guard import Guard, GuardState
 from camfilter.sinks import PreviewClosed
 from camfilter.sources import Camera
 from camfilter.surrogate.onnx import OnnxSurrogate
+from camfilter.surrogate.provider import Provider
 from camfilter.surrogate.reading import Reading
 from fakes import FakeSink, FakeSource, raw_frame
 
@@ -159,7 +161,7 @@ def test_an_unknown_surrogate_shows_a_card_with_the_reason_and_heals() -> None:
         assert linf(*run.protected()) > 0
         run.settle()
         assert run.controller.status().reason == ""
-        assert run.controller.status().surrogate == OnnxSurrogate().name
+        assert run.controller.status().surrogate == open_surrogate(provider=Provider.CPU).name
 
 
 def test_a_refused_surrogate_is_not_tried_for_each_frame() -> None:

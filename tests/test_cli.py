@@ -17,12 +17,13 @@ import pytest
 
 from camfilter import __version__
 from camfilter.__main__ import main
+from camfilter.assembly import open_surrogate
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels, Size
 from camfilter.sources import open_source
 from camfilter.sources.base import frames_of
 from camfilter.sources.demo import DemoSource
-from camfilter.surrogate.onnx import OnnxSurrogate
+from camfilter.surrogate.provider import Provider
 
 Capture = pytest.CaptureFixture[str]
 GOOD = b"an older good file"
@@ -226,18 +227,19 @@ def test_every_option_reaches_the_chain(tmp_path: Path, capfd: Capture, hopper: 
         "run", "-i", str(picture), "-o", str(tmp_path / "b.png"), "--epsilon", "0.001",
         "--chain-length", "20", "--mode", "targeted", "--target", "happiness,neutral",
         "--step", "1/255", "--momentum", "0.5", "--projection", "none", "--provider", "cpu",
-        "--threads", "2", "--json", str(figures),
+        "--threads", "2", "--chaining", "per-frame", "--stages-per-frame", "3",
+        "--json", str(figures),
     ])  # fmt: skip
     assert (status, capfd.readouterr().err) == (0, "")
     read = json.loads(figures.read_text())
     assert read["settings"] == {
         "mode": "targeted", "targets": ["happiness", "neutral"], "epsilon": 0.001,
         "chain_length": 20, "step": pytest.approx(1 / 255), "momentum": 0.5,
-        "projection": "none", "surrogate": None,
+        "projection": "none", "surrogate": None, "chaining": "per-frame", "stages_per_frame": 3,
     }  # fmt: skip
     assert read["budget_levels"] == 20
     assert read["provider"] == "cpu"
-    assert read["surrogate"] == OnnxSurrogate().name
+    assert read["surrogate"] == open_surrogate(provider=Provider.CPU).name
 
 
 def test_the_demo_shows_before_and_after(tmp_path: Path, capfd: Capture) -> None:

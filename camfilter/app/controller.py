@@ -174,6 +174,8 @@ class Controller:
             config_fault=self._config_fault,
             held_out_before=held_out.before if held_out else None,
             held_out_after=held_out.after if held_out else None,
+            eased=live.eased if live else "",
+            frames_eased=live.frames_eased if live else 0,
             verdict=judge(latest, self.settings).text if latest else "",
         )
 
@@ -226,6 +228,7 @@ class Controller:
                 self._feed(source, protector, on_frame)
         finally:
             protector.close()
+            self._filter = None  # its models are not kept until the collector comes by
 
     def _feed(
         self,
@@ -273,6 +276,7 @@ class Controller:
             sink.settle()
 
     def _build_filter(self) -> LiveFilter:
+        self._filter = None  # two would take twice the memory
         self._filter = self._parts.build_filter(lambda: self.settings)
         return self._filter
 

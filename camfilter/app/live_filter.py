@@ -14,6 +14,7 @@ from camfilter.errors import CamfilterError, SettingError
 from camfilter.filter import FaceFilter
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame
+from camfilter.governor import FULL_EFFORT, Effort, Governor
 from camfilter.meter import FaceMeasure
 from camfilter.over_time import ChainOverTime
 from camfilter.surrogate.base import Surrogate
@@ -81,24 +82,25 @@ class LiveFilter:
     Args:
         settings: reads the settings that apply now.
         open_surrogate: loads the recogniser that the settings name.
-        build: makes the filter around it.
+        build: makes the filter around it; None takes the real parts.
+        clock: reads a monotonic time in seconds.
     """
 
     def __init__(
         self,
         settings: Callable[[], AppSettings],
         open_surrogate: Callable[[AppSettings], Surrogate] = open_surrogate,
-        build: Callable[[AppSettings, Surrogate], FaceFilter] = lambda settings, surrogate: (
-            build_filter(
-                settings, surrogate, stills=False, held_out=open_held_out(), most_measured=1
-            )
-        ),
+        build: Callable[[AppSettings, Surrogate], FaceFilter] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._settings = settings
         self._open_surrogate = open_surrogate
         self._applied = settings()
+        self._clock = clock
+        self._governor = Governor()
+        self._spent = FULL_EFFORT
         self._surrogate = open_surrogate(self._applied)
-        self._filter = build(self._applied, self._surrogate)
+        self._filter = (build or self._built)(self._applied, self._surrogate)
 
     @property
     def provider(self) -> str:
@@ -110,6 +112,16 @@ class LiveFilter:
         """Name of the surrogate that is truly in use."""
         return self._surrogate.name
 
+    @property
+    def eased(self) -> str:
+        """What is spent less on a slow machine, in words; empty when nothing is."""
+        return self._governor.words
+
+    @property
+    def frames_eased(self) -> int:
+        """Frames filtered with less than full effort."""
+        return self._governor.frames_eased
+
     def apply(self, raw: RawFrame) -> Filtered:
         """Filter one frame.
 
@@ -117,11 +129,15 @@ class LiveFilter:
             SettingError: nothing of the settings would be left in an 8-bit picture.
         """
         settings = self._settings()
-        if settings is not self._applied:
-            self._follow(settings)
+        effort = self._governor.effort
+        if settings is not self._applied or effort is not self._spent:
+            self._follow(settings, effort)
         if settings.vanishes:
             raise SettingError(settings.vanishes, "Raise epsilon.")
-        return self._filter.apply(raw)
+        start_s = self._clock()
+        filtered = self._filter.apply(raw)
+        self._governor.note(raw, self._clock() - start_s)
+        return filtered
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         """What recognisers read in the largest face before and after."""
@@ -131,16 +147,26 @@ class LiveFilter:
         """Release models; closing twice does nothing."""
         self._filter.close()
 
-    def _follow(self, settings: AppSettings) -> None:
+    def _built(self, settings: AppSettings, surrogate: Surrogate) -> FaceFilter:
+        return build_filter(
+            settings,
+            surrogate,
+            stills=False,
+            held_out=open_held_out(),
+            most_measured=1,
+            find_every=lambda: self._governor.effort.find_every,
+        )
+
+    def _follow(self, settings: AppSettings, effort: Effort) -> None:
         another = _surrogate_of(settings) != _surrogate_of(self._applied)
         if another:
             self._surrogate = self._open_surrogate(settings)
-        chain = self._filter.chain
+        chain, eased = self._filter.chain, effort.applied(settings)
         if isinstance(chain, ChainOverTime) and settings.over_time and not another:
-            chain.follow(settings)
+            chain.follow(eased)
         else:
-            self._filter.chain = build_chain(settings, self._surrogate, stills=False)
-        self._applied = settings
+            self._filter.chain = build_chain(eased, self._surrogate, stills=False)
+        self._applied, self._spent = settings, effort
 
 
 def _surrogate_of(settings: AppSettings) -> tuple[object, ...]:

@@ -33,6 +33,8 @@ class Status:
         config_fault: what is wrong with the config file; empty when all is well.
         held_out_before: what a recogniser reads in it that is never attacked; None without one.
         held_out_after: what it reads after the change.
+        eased: what is spent less on a slow machine, in words; empty when nothing is.
+        frames_eased: frames filtered with less than full effort.
         verdict: whether the protection works now, in words; empty when nothing is measured.
     """
 
@@ -53,6 +55,8 @@ class Status:
     config_fault: str = ""
     held_out_before: Reading | None = None
     held_out_after: Reading | None = None
+    eased: str = ""
+    frames_eased: int = 0
     verdict: str = ""
 
     def as_json(self) -> dict[str, Any]:

@@ -89,6 +89,7 @@ def _figures(controller: Controller, elapsed_s: float) -> dict[str, Any]:
         "provider": status.provider,
         "settings": status.settings.model_dump(mode="json"),
         "elapsed_s": round(elapsed_s, 3),
+        "frames_eased": status.frames_eased,
         **controller.report.as_json(elapsed_s),
     }
 

@@ -78,7 +78,11 @@ def in_one_line(status: Status) -> Text:
         parts.append(f"{before.entropy_bits:.1f} -> {after.entropy_bits:.1f} bits")
     if status.verdict:
         parts.append(status.verdict)
-    parts += [text for text in (status.reason, status.sink_fault, status.config_fault) if text]
+    parts += [
+        text
+        for text in (status.reason, status.eased, status.sink_fault, status.config_fault)
+        if text
+    ]
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(status.state, style=_STYLES.get(status.state, ""))
     line.append(f"  {'  '.join(parts)}")

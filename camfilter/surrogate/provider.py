@@ -10,11 +10,13 @@ from __future__ import annotations
 import ctypes
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
 
 from camfilter.errors import GraphRefused, ProviderUnavailable
+from camfilter.surrogate.cuda import cuda_options, tensorrt_cache, tensorrt_options
 
 __all__ = ["Provider", "open_session"]
 
@@ -60,9 +62,9 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _SILENT
-    names = [_ORT_NAMES[provider] for provider in _candidates(wanted)]
     try:
-        session = ort.InferenceSession(graph, options, providers=names)
+        providers = [_with_options(provider, graph) for provider in _candidates(wanted)]
+        session = ort.InferenceSession(graph, options, providers=providers)
     except Exception as error:
         raise GraphRefused(
             f"ONNX Runtime cannot run the graph: {str(error).splitlines()[0]}",
@@ -76,6 +78,27 @@ def open_session(
             "Use --provider auto, or install the GPU driver and libraries.",
         )
     return session, active
+
+
+def _with_options(provider: Provider, graph: bytes) -> tuple[str, dict[str, str]]:
+    """ONNX Runtime's name of a provider, and how it is to run."""
+    name = _ORT_NAMES[provider]
+    if provider is Provider.CUDA:
+        return name, cuda_options()
+    if provider is Provider.TENSORRT:
+        return name, tensorrt_options(tensorrt_cache(graph, _gpu_names()))
+    return name, {}
+
+
+def _gpu_names(folder: Path = Path("/proc/driver/nvidia")) -> str:
+    """The GPUs and the driver, as the driver tells them; empty where it does not."""
+    told = []
+    for path in [folder / "version", *sorted(folder.glob("gpus/*/information"))]:
+        try:
+            told += path.read_text().splitlines()[:1]
+        except OSError:
+            continue
+    return " ".join(told)
 
 
 def _candidates(wanted: Provider) -> list[Provider]:

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from camfilter.frames import RawFrame
+from camfilter.governor import FULL_EFFORT, Effort, Governor
+from camfilter.settings import Chaining, ChainSettings, Mode, Projection
+
+PERIOD_S = 1 / 30
+BLANK = np.zeros((4, 4, 3), np.uint8)
+
+
+class Camera:
+    """Frames in time, and a machine that takes its time for each effort."""
+
+    def __init__(self, governor: Governor, cost_ms: Callable[[Effort], float]) -> None:
+        self.governor = governor
+        self.cost_ms = cost_ms
+        self.index = 0
+        self.late = 0
+        self.efforts: list[Effort] = []
+
+    def run(self, seconds: float) -> None:
+        """A frame that takes longer than a period makes the camera's next ones wait in vain."""
+        end = self.index + round(seconds / PERIOD_S)
+        while self.index < end:
+            took_s = self.cost_ms(self.governor.effort) / 1e3
+            self.late += took_s > PERIOD_S
+            self.efforts.append(self.governor.effort)
+            self.governor.note(RawFrame(BLANK, self.index, self.index * PERIOD_S), took_s)
+            self.index += max(1, int(np.ceil(took_s / PERIOD_S)))
+
+    @property
+    def changes(self) -> int:
+        return sum(a != b for a, b in zip(self.efforts, self.efforts[1:], strict=False))
+
+
+def heavy(effort: Effort) -> float:
+    """A machine that only keeps up with half the stages."""
+    return 8 + 18 * effort.stage_share
+
+
+def test_a_machine_with_time_to_spare_works_with_full_effort() -> None:
+    camera = Camera(Governor(), lambda _effort: 12)
+    camera.run(20)
+    assert set(camera.efforts) == {FULL_EFFORT}
+    assert camera.governor.words == ""
+    assert camera.governor.frames_eased == 0
+
+
+def test_effort_is_lowered_before_a_frame_is_late_and_said() -> None:
+    governor = Governor()
+    camera = Camera(governor, heavy)
+    camera.run(2)
+    assert camera.late == 0
+    assert governor.effort == Effort(0.5)
+    assert governor.words == "This machine is slow or busy: 50% of the stages on each frame."
+    assert governor.frames_eased == sum(effort != FULL_EFFORT for effort in camera.efforts)
+
+
+def test_stages_go_first_and_looks_for_faces_last() -> None:
+    governor = Governor()
+    camera = Camera(governor, lambda _effort: 30)
+    camera.run(5)
+    seen = list(dict.fromkeys(camera.efforts))
+    assert [effort.stage_share for effort in seen] == sorted(
+        (effort.stage_share for effort in seen), reverse=True
+    )
+    assert [effort.find_every for effort in seen] == [3, 3, 3, 4, 6]
+    assert governor.words.endswith(
+        "25% of the stages on each frame, faces looked for in every 6th."
+    )
+
+
+def test_one_slow_frame_now_and_then_is_chance() -> None:
+    governor = Governor()
+    camera = Camera(governor, lambda _effort: 60 if camera.index % 10 == 9 else 8)
+    camera.run(10)
+    assert set(camera.efforts) == {FULL_EFFORT}
+
+
+def test_every_third_frame_too_slow_is_none() -> None:
+    governor = Governor()
+    camera = Camera(governor, lambda _effort: 28 if camera.index % 3 == 0 else 6)
+    camera.run(2)
+    assert governor.effort != FULL_EFFORT
+
+
+def test_frames_that_were_dropped_count_as_late_however_fast_the_filter_was() -> None:
+    governor = Governor()
+    for index in range(0, 60, 2):  # each second one never came to the filter
+        governor.note(RawFrame(BLANK, index, index * PERIOD_S), 0.005)
+    assert governor.effort != FULL_EFFORT
+
+
+def test_full_effort_comes_back_when_there_is_time_again() -> None:
+    busy = True
+    governor = Governor()
+    camera = Camera(governor, lambda effort: heavy(effort) if busy else heavy(effort) / 3)
+    camera.run(3)
+    assert governor.effort != FULL_EFFORT
+    busy = False
+    camera.run(3)
+    assert governor.effort != FULL_EFFORT  # a quiet moment is not yet quiet
+    camera.run(12)
+    assert governor.effort == FULL_EFFORT
+    assert governor.words == ""
+
+
+def test_effort_does_not_swing_to_and_fro() -> None:
+    governor = Governor()
+    # Half the stages look easy, all of them are too many: each try must be rarer than the last.
+    camera = Camera(governor, lambda effort: 26 if effort.stage_share == 1 else 10)
+    camera.run(30)
+    first = camera.changes
+    camera.efforts.clear()
+    camera.run(240)
+    assert first <= 8
+    assert camera.changes <= 2 * 240 / 40
+    assert camera.late == 0
+
+
+def test_a_slow_camera_leaves_more_time() -> None:
+    governor = Governor()
+    for index in range(60):  # 15 frames a second in the dark
+        governor.note(RawFrame(BLANK, index, index / 15), 0.03)
+    assert governor.effort == FULL_EFFORT
+
+
+def test_a_camera_that_starts_again_counts_from_zero() -> None:
+    governor = Governor()
+    for start in (0, 0, 0):
+        for index in range(start, 10):
+            assert governor.note(RawFrame(BLANK, index, index * PERIOD_S), 0.001) is False
+
+
+# What an effort means.
+
+
+@pytest.mark.parametrize(("share", "stages"), [(1.0, 4), (0.5, 2), (0.25, 1), (0.01, 1)])
+def test_fewer_stages_over_time(share: float, stages: int) -> None:
+    settings = ChainSettings(stages_per_frame=4)
+    eased = Effort(share).applied(settings)
+    assert eased.stages_per_frame == stages
+    assert eased.model_copy(update={"stages_per_frame": 4}) == settings
+
+
+def test_fewer_stages_of_a_chain_in_every_frame_leave_the_budget() -> None:
+    settings = ChainSettings(chaining=Chaining.PER_FRAME, chain_length=10)
+    eased = Effort(0.25).applied(settings)
+    assert eased.chain_length == 2
+    assert eased.budget_levels == settings.budget_levels
+
+
+def test_a_chain_without_projection_keeps_its_stages_as_they_are_its_size() -> None:
+    settings = ChainSettings(
+        chaining=Chaining.PER_FRAME, projection=Projection.NONE, epsilon=0.001, chain_length=10,
+        mode=Mode.UNTARGETED,
+    )  # fmt: skip
+    assert Effort(0.25).applied(settings) is settings
