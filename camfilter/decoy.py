@@ -73,23 +73,25 @@ class Decoys:
 
 
 def goal(
-    settings: ChainSettings, belief: NDArray[np.float32], decoys: Decoys, stage: int
+    settings: ChainSettings, belief: NDArray[np.float32], decoys: Decoys | None, stage: int
 ) -> NDArray[np.float32]:
     """The label whose cross-entropy a stage descends.
 
     Args:
         settings: mode and targets.
         belief: (8,) probabilities of the clean face.
-        decoys: of this face.
+        decoys: of this face; None only leaves the truth.
         stage: how many stages the face has had.
 
     Returns:
-        (8,) float32 that sums to 1. For untargeted 2 decoy - truth: its cross-entropy
+        (8,) float32. For untargeted 2 decoy - truth: its cross-entropy
         approaches one and leaves the other, and never saturates.
     """
     one_hot: NDArray[np.float32] = np.asarray(np.eye(len(EXPRESSIONS)), np.float32)
     truth = int(belief.argmax())
     if settings.mode is Mode.UNTARGETED:
+        if decoys is None:
+            return np.asarray(-one_hot[truth])
         return np.asarray(2 * one_hot[decoys.away_from(belief)] - one_hot[truth])
     if settings.mode is Mode.HIDE:
         return np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS), np.float32)

@@ -10,7 +10,7 @@ recognisers that nobody knows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import cv2
@@ -29,7 +29,7 @@ from camfilter.surrogate.reading import softmax
 from camfilter.views import ViewRange, draw_view
 from camfilter.visibility import masking
 
-__all__ = ["ChainOverTime"]
+__all__ = ["ChainOverTime", "Recipe"]
 
 GRID_PX: Final = 48
 """Width and height of the texture; a codec keeps cells of this size, finer ones it drops."""
@@ -43,8 +43,26 @@ _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
 _SETTLED_STEP: Final = 2 / 3
-_PRESS: Final = 1.4
-"""Resampling to the frame flattens a texture; so much more brings most pixels to the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a chain over time is made of. `scripts/measure_ingredients.py` tries others.
+
+    Attributes:
+        reach: how far the views of the stages stray.
+        decoys: approach a decoy in mode untargeted; False only leaves the truth.
+        masked: take less where the eye would see it.
+        full_steps: every cell moves by a full step, as in FGSM; False moves those less whose
+            gradient is unclear, which flickers less.
+        press: a texture is flattened by resampling; so much more brings pixels to the budget.
+    """
+
+    reach: ViewRange = field(default_factory=ViewRange)
+    decoys: bool = True
+    masked: bool = True
+    full_steps: bool = False
+    press: float = 1.4
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +99,7 @@ class ChainOverTime:
         surrogate: the recogniser to attack; the members of an ensemble take turns.
         settings: mode, budget and stages.
         seed: of the views and of the decoys.
-        reach: how far views stray.
+        recipe: what it is made of.
     """
 
     def __init__(
@@ -90,13 +108,13 @@ class ChainOverTime:
         settings: ChainSettings,
         *,
         seed: int = 0,
-        reach: ViewRange | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
         self.surrogate = surrogate
         self.settings = settings
         self._members = members_of(surrogate)
         self._random = np.random.default_rng(seed)
-        self._reach = reach or ViewRange()
+        self._recipe = recipe or Recipe()
         self._worn: dict[int, _Worn] = {}
         self._lost: _Worn | None = None
         self._frame = -1
@@ -126,13 +144,13 @@ class ChainOverTime:
         for state in worn:
             self._read_when_due(state)
         masks = [
-            outline_mask(face, GRID_PX) * masking(state.seen, GRID_PX)
+            outline_mask(face, GRID_PX) * self._masking(state)
             for face, state in zip(faces, worn, strict=True)
         ]
         self._work(worn, masks)
         delta = np.stack(
             [
-                np.float32(_PRESS) * state.texture * mask * self._fade(face)
+                np.float32(self._recipe.press) * state.texture * mask * self._fade(face)
                 for state, mask, face in zip(worn, masks, faces, strict=True)
             ]
         )
@@ -198,13 +216,14 @@ class ChainOverTime:
     def _stage(self, state: _Worn, mask: Crop) -> None:
         """One stage: the gradient at a random view, momentum, and a step inside the budget."""
         settings, member = self.settings, self._next_member()
-        view = draw_view(self._random, self._reach)
+        view = draw_view(self._random, self._recipe.reach)
         size_px = member.size_px
         budget = np.float32(self.settings.budget)
-        worn = view.see_change(np.float32(_PRESS) * state.texture * mask, size_px)
+        worn = view.see_change(np.float32(self._recipe.press) * state.texture * mask, size_px)
         change = np.clip(worn, -budget, budget)
         seen = view.light(np.clip(view.see(state.seen, size_px) + change, 0, 1))
-        label = goal(settings, state.belief, state.decoys, state.stages)
+        decoys = state.decoys if self._recipe.decoys else None
+        label = goal(settings, state.belief, decoys, state.stages)
         aim = int(label.argmax())
         if aim != state.aim:
             state.aim, state.momentum = aim, np.zeros_like(state.momentum)
@@ -225,8 +244,13 @@ class ChainOverTime:
         most = np.float32(settings.epsilon)
         # Full steps only where the gradient is clear: a hesitating cell would flicker.
         direction = np.clip(state.momentum / np.float32(size), -1, 1)
+        if self._recipe.full_steps:
+            direction = np.sign(state.momentum)
         step = np.float32(self._step(state))
         state.texture = np.clip(state.texture + step * direction, -most, most)
+
+    def _masking(self, state: _Worn) -> Crop:
+        return masking(state.seen, GRID_PX) if self._recipe.masked else np.ones_like(state.texture)
 
     def _step(self, state: _Worn) -> float:
         """Step of the next stage: large while the texture is new, small once it has settled."""
