@@ -43,7 +43,7 @@ def test_training_brings_the_decoy_closer_and_stays_in_the_budget(maker: nn.Modu
     faces = torch.rand(5, 1, 48, 48)
     change = maker(faces, torch.zeros(5, dtype=torch.long))
     assert change.shape == faces.shape
-    assert 0 < float(change.detach().abs().max()) <= EPSILON
+    assert 0 < float(change.detach().abs().max()) <= EPSILON + 1e-6
 
 
 def test_a_decoy_is_never_the_truth() -> None:
