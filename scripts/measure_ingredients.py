@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from camfilter.errors import CamfilterError
+from camfilter.faces.base import FaceFinder
 from camfilter.filter import FaceFilter, FrameFilter
 from camfilter.lab.evaluate.collect import collect
 from camfilter.lab.evaluate.filtering import filter_without
@@ -53,10 +54,14 @@ VARIANTS = {
 
 
 def filter_of(
-    variant: Variant, settings: ChainSettings, excluded_family: str | None, seed: int
+    variant: Variant,
+    settings: ChainSettings,
+    excluded_family: str | None,
+    seed: int,
+    finder: FaceFinder | None = None,
 ) -> FrameFilter:
     """The filter that is evaluated."""
-    made = filter_without(settings, excluded_family, seed)
+    made = filter_without(settings, excluded_family, seed, finder)
     if isinstance(made, FaceFilter) and isinstance(made.chain, ChainOverTime):
         surrogate = made.chain.surrogate
         made.chain = ChainOverTime(surrogate, settings, seed=seed, recipe=variant.recipe)
