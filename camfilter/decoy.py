@@ -24,7 +24,7 @@ DECOYS: Final = ("sadness", "anger")
 
 _FIRST_SHARE: Final = 0.5
 _LIKELY: Final = 0.2
-_PATIENCE_STAGES: Final = 45
+_PATIENCE_STAGES: Final = 24
 _REACH_DECAY: Final = 0.9
 _REACHED: Final = 0.3
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +37,7 @@ _CROP_PX: Final = 64
 _READ_EVERY_FRAMES: Final = 6
 _BELIEF_DECAY: Final = 0.6
 _SAME_SCENE: Final = 0.2
-_FIRST_STAGES: Final = 8
+_FIRST_STAGES: Final = 12
 _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
@@ -141,13 +140,12 @@ class ChainOverTime:
         """
         self._frame += 1
         worn = [self._wear(pixels, face, key) for key, face in self._keyed(faces)]
-        for state in worn:
-            self._read_when_due(state)
+        read = self._read_oldest(worn)
         masks = [
             outline_mask(face, GRID_PX) * self._masking(state)
             for face, state in zip(faces, worn, strict=True)
         ]
-        self._work(worn, masks)
+        self._work(worn, masks, max(1, self.settings.stages_per_frame - read))
         delta = np.stack(
             [
                 np.float32(self._recipe.press) * state.texture * mask * self._fade(face)
@@ -188,19 +186,24 @@ class ChainOverTime:
         decoys = Decoys(self._random)
         return _Worn(texture, blank.copy(), belief, crop, decoys, read_frame=self._frame)
 
-    def _read_when_due(self, state: _Worn) -> None:
-        """Now and then one member reads the clean face again: expressions change."""
+    def _read_oldest(self, worn: list[_Worn]) -> bool:
+        """Now and then one member reads a clean face again: expressions change.
+
+        It takes the place of a stage, and no frame pays for two, so all frames cost alike.
+        """
+        state = min(worn, key=lambda state: state.read_frame)
         if self._frame - state.read_frame < _READ_EVERY_FRAMES:
-            return
+            return False
         state.read_frame = self._frame
         member = self._next_member()
         reading = softmax(member.read(resized(state.seen[None], member.size_px))[0])
         state.belief = np.asarray(
             _BELIEF_DECAY * state.belief + (1 - _BELIEF_DECAY) * reading, np.float32
         )
+        return True
 
-    def _work(self, worn: list[_Worn], masks: list[Crop]) -> None:
-        """Deal out the stages of this frame: many to a new face, the rest in turn."""
+    def _work(self, worn: list[_Worn], masks: list[Crop], stages: int) -> None:
+        """Deal out the stages of this frame: many to a new face, else some in turn."""
         new = [index for index, state in enumerate(worn) if state.stages == 0]
         for index in new:
             count = max(2, _FIRST_STAGES // len(new))
@@ -208,7 +211,7 @@ class ChainOverTime:
                 self._stage(worn[index], masks[index])
         if new:
             return
-        for _ in range(self.settings.stages_per_frame):
+        for _ in range(stages):
             index = self._face_turn % len(worn)
             self._face_turn += 1
             self._stage(worn[index], masks[index])
@@ -279,5 +282,6 @@ class ChainOverTime:
 
 def _alike(before: Crop, now: Crop) -> bool:
     """Whether two crops show the same scene: their correlation does not vanish."""
-    correlation = cv2.matchTemplate(before, now, cv2.TM_CCOEFF_NORMED)[0, 0]
-    return bool(not np.isfinite(correlation) or correlation > _SAME_SCENE)
+    one, other = (before - before.mean()).ravel(), (now - now.mean()).ravel()
+    size = float(np.sqrt(np.dot(one, one) * np.dot(other, other)))
+    return size == 0 or float(np.dot(one, other)) / size > _SAME_SCENE

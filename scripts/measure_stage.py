@@ -34,7 +34,7 @@ def main(
     repeats: Annotated[int, typer.Option(min=10)] = 300,
 ) -> None:
     """Measure every shipped surrogate, one face at a time."""
-    for name in Manifest.load(graphs_folder()).surrogates:
+    for name in Manifest.load(graphs_folder()).attackable:
         surrogate = OnnxSurrogate(name, provider, threads)
         size = surrogate.size_px
         picture = np.random.default_rng(0).random((1, size, size), np.float32)
