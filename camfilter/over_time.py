@@ -42,6 +42,7 @@ _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
 _SETTLED_STEP: Final = 2 / 3
+_LEAST_LEVELS: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class ChainOverTime:
         self._work(worn, masks, max(1, self.settings.stages_per_frame - read))
         delta = np.stack(
             [
-                np.float32(self._recipe.press) * state.texture * mask * self._fade(face)
+                self._press() * state.texture * mask * self._fade(face)
                 for state, mask, face in zip(worn, masks, faces, strict=True)
             ]
         )
@@ -222,7 +223,7 @@ class ChainOverTime:
         view = draw_view(self._random, self._recipe.reach)
         size_px = member.size_px
         budget = np.float32(self.settings.budget)
-        worn = view.see_change(np.float32(self._recipe.press) * state.texture * mask, size_px)
+        worn = view.see_change(self._press() * state.texture * mask, size_px)
         change = np.clip(worn, -budget, budget)
         seen = view.light(np.clip(view.see(state.seen, size_px) + change, 0, 1))
         decoys = state.decoys if self._recipe.decoys else None
@@ -252,8 +253,17 @@ class ChainOverTime:
         step = np.float32(self._step(state))
         state.texture = np.clip(state.texture + step * direction, -most, most)
 
+    def _press(self) -> np.float32:
+        """How much a texture is magnified: to a whole level and a half at least."""
+        return np.float32(max(self._recipe.press, 1.5 / (self.settings.epsilon * LEVELS)))
+
     def _masking(self, state: _Worn) -> Crop:
-        return masking(state.seen, GRID_PX) if self._recipe.masked else np.ones_like(state.texture)
+        """Share of the budget for each cell, enough that a small one survives rounding."""
+        if not self._recipe.masked:
+            return np.ones_like(state.texture)
+        most_levels = float(self._press()) * self.settings.epsilon * LEVELS
+        least = np.float32(min(1.0, _LEAST_LEVELS / most_levels))
+        return np.maximum(masking(state.seen, GRID_PX), least)
 
     def _step(self, state: _Worn) -> float:
         """Step of the next stage: large while the texture is new, small once it has settled."""

@@ -59,6 +59,15 @@ def test_the_change_stays_within_the_budget_for_ever() -> None:
         assert 1 <= np.abs(changed).max() <= 4
 
 
+@pytest.mark.parametrize("epsilon", ["0.6 levels", "1 level", "2 levels"])
+def test_a_small_budget_is_not_masked_away_on_smooth_skin(epsilon: str) -> None:
+    works, raw = chain(epsilon=epsilon), np.full((200, 240, 3), 130, np.uint8)
+    for _ in range(3):
+        found = works.perturb_faces(raw, [face()])
+        changed = compose(raw, [face()], found, works.settings.budget_levels) != raw
+        assert changed[face().box.slices()].mean() > 0.1
+
+
 def test_the_change_settles() -> None:
     found = run(chain(mode="neutral"), 80)
     early = np.abs(levels(found[2]) - levels(found[1])).mean()
