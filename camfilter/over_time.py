@@ -72,7 +72,7 @@ class _Worn:
     Attributes:
         texture: (48, 48) float32 change of luma in units of [0, 1], before the mask.
         momentum: (48, 48) float32 gradient kept from earlier stages.
-        belief: (8,) probabilities that the surrogates give the clean face, over time.
+        beliefs: (surrogates, 8) probabilities that each gives the clean face, over time.
         seen: (64, 64) float32 luma of the face in the newest frame.
         stages: how many stages it has had.
         read_frame: frame of the newest clean reading.
@@ -83,7 +83,7 @@ class _Worn:
 
     texture: Crop
     momentum: Crop
-    belief: NDArray[np.float32]
+    beliefs: NDArray[np.float32]
     seen: Crop
     decoys: Decoys
     stages: int = 0
@@ -118,7 +118,7 @@ class ChainOverTime:
         self._worn: dict[int, _Worn] = {}
         self._lost: _Worn | None = None
         self._frame = -1
-        self._turn = 0
+        self._turn = self._reader = 0
         self._face_turn = 0
 
     def follow(self, settings: ChainSettings) -> ChainOverTime:
@@ -154,8 +154,8 @@ class ChainOverTime:
             ]
         )
         self._forget_lost()
-        beliefs = np.stack([state.belief for state in worn])
-        return Perturbation(delta, np.log(np.maximum(beliefs, np.float32(1e-6))))
+        means = np.stack([state.beliefs.mean(axis=0) for state in worn])
+        return Perturbation(delta, np.log(np.maximum(means, np.float32(1e-6))))
 
     def _keyed(self, faces: Sequence[Face]) -> list[tuple[int, Face]]:
         """Each face with the number of its track; one that nobody follows has one of its own."""
@@ -180,12 +180,9 @@ class ChainOverTime:
         """A new texture: that of the face lost last, or none yet."""
         blank = np.zeros((GRID_PX, GRID_PX), np.float32)
         texture = lost.texture.copy() if lost is not None else blank
-        readings = [
-            softmax(member.read(resized(crop[None], member.size_px))[0]) for member in self._members
-        ]
-        belief = np.asarray(np.mean(readings, axis=0), np.float32)
+        beliefs = np.stack([_reading(member, crop) for member in self._members])
         decoys = Decoys(self._random)
-        return _Worn(texture, blank.copy(), belief, crop, decoys, read_frame=self._frame)
+        return _Worn(texture, blank.copy(), beliefs, crop, decoys, read_frame=self._frame)
 
     def _read_oldest(self, worn: list[_Worn]) -> bool:
         """Now and then one member reads a clean face again: expressions change.
@@ -196,11 +193,9 @@ class ChainOverTime:
         if self._frame - state.read_frame < _READ_EVERY_FRAMES:
             return False
         state.read_frame = self._frame
-        member = self._next_member()
-        reading = softmax(member.read(resized(state.seen[None], member.size_px))[0])
-        state.belief = np.asarray(
-            _BELIEF_DECAY * state.belief + (1 - _BELIEF_DECAY) * reading, np.float32
-        )
+        index = self._reader = (self._reader + 1) % len(self._members)
+        reading = _reading(self._members[index], state.seen)
+        state.beliefs[index] = _BELIEF_DECAY * state.beliefs[index] + (1 - _BELIEF_DECAY) * reading
         return True
 
     def _work(self, worn: list[_Worn], masks: list[Crop], stages: int) -> None:
@@ -219,7 +214,8 @@ class ChainOverTime:
 
     def _stage(self, state: _Worn, mask: Crop) -> None:
         """One stage: the gradient at a random view, momentum, and a step inside the budget."""
-        settings, member = self.settings, self._next_member()
+        settings, turn = self.settings, self._next_turn()
+        member = self._members[turn]
         view = draw_view(self._random, self._recipe.reach)
         size_px = member.size_px
         budget = np.float32(self.settings.budget)
@@ -227,7 +223,7 @@ class ChainOverTime:
         change = np.clip(worn, -budget, budget)
         seen = view.light(np.clip(view.see(state.seen, size_px) + change, 0, 1))
         decoys = state.decoys if self._recipe.decoys else None
-        label = goal(settings, state.belief, decoys, state.stages)
+        label = goal(settings, state.beliefs, decoys, state.stages)
         aim = int(label.argmax())
         if aim != state.aim:
             state.aim, state.momentum = aim, np.zeros_like(state.momentum)
@@ -236,7 +232,7 @@ class ChainOverTime:
         found = member.take(
             Stage(seen[None], label[None], none, still, still, still, still, decay=0.0)
         )
-        state.decoys.hear(float(softmax(found.logits[0])[aim]))
+        state.decoys.hear(turn, float(softmax(found.logits[0])[aim]))
         gradient = view.carry_back(found.momentum[0], GRID_PX) * mask
         weight = float(np.abs(gradient).sum())
         if weight > 0:
@@ -270,9 +266,9 @@ class ChainOverTime:
         step = self.settings.step_size
         return step if state.stages <= self.settings.chain_length else step * _SETTLED_STEP
 
-    def _next_member(self) -> Surrogate:
-        self._turn += 1
-        return self._members[self._turn % len(self._members)]
+    def _next_turn(self) -> int:
+        self._turn = (self._turn + 1) % len(self._members)
+        return self._turn
 
     def _fade(self, face: Face) -> np.float32:
         """Share of the texture left on a face that has not been seen for some frames."""
@@ -288,6 +284,11 @@ class ChainOverTime:
                 self._lost = self._worn.pop(key)
         if self._lost is not None and self._frame - self._lost.frame > _LOST_FRAMES:
             self._lost = None
+
+
+def _reading(member: Surrogate, crop: Crop) -> NDArray[np.float32]:
+    """Probabilities that one surrogate gives a clean face, (8,)."""
+    return softmax(member.read(resized(crop[None], member.size_px))[0])
 
 
 def _alike(before: Crop, now: Crop) -> bool:

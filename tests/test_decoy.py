@@ -10,9 +10,11 @@ from camfilter.expressions import EXPRESSIONS
 from camfilter.settings import ChainSettings
 
 
-def belief(name: str) -> np.ndarray:
-    probabilities = np.full(8, 0.05, np.float32)
-    probabilities[EXPRESSIONS.index(name)] = 0.65
+def beliefs(*names: str) -> np.ndarray:
+    """What some surrogates give a clean face, each another expression."""
+    probabilities = np.full((len(names), 8), 0.05, np.float32)
+    for surrogate, name in enumerate(names):
+        probabilities[surrogate, EXPRESSIONS.index(name)] = 0.65
     return probabilities
 
 
@@ -21,7 +23,7 @@ def decoys(seed: int = 0) -> Decoys:
 
 
 def aim(name: str, which: Decoys, stage: int = 0, **values: object) -> np.ndarray:
-    return goal(ChainSettings.of(values), belief(name), which, stage)
+    return goal(ChainSettings.of(values), beliefs(name), which, stage)
 
 
 @pytest.mark.parametrize("truth", EXPRESSIONS)
@@ -42,6 +44,46 @@ def test_the_decoy_stays_until_the_truth_becomes_it_and_does_not_come_back() -> 
     other = int(aim(EXPRESSIONS[first], which).argmax())
     assert other != first
     assert int(aim("happiness", which).argmax()) == other
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_decoy_that_one_surrogate_reads_already_is_none(seed: int) -> None:
+    which = decoys(seed)
+    for names in (("fear", "sadness"), ("sadness", "sadness", "disgust")):
+        assert EXPRESSIONS[which.away_from(beliefs(*names))] == "anger"
+    assert EXPRESSIONS[which.away_from(beliefs("happiness", "anger"))] == "sadness"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_face_that_is_read_as_either_becomes_neutral(seed: int) -> None:
+    assert EXPRESSIONS[decoys(seed).away_from(beliefs("sadness", "anger"))] == "neutral"
+
+
+def test_what_nothing_is_left_for_still_has_a_decoy() -> None:
+    taken = decoys().away_from(beliefs("sadness", "anger", "neutral"))
+    assert EXPRESSIONS[taken] in DECOYS
+
+
+def heard(which: Decoys, probability: float, stages: int = 40) -> str:
+    """The decoy after a surrogate gave it so much for some stages."""
+    for _ in range(stages):
+        which.hear(0, probability)
+        which.hear(1, 0.9)
+    return EXPRESSIONS[which.away_from(beliefs("happiness"))]
+
+
+def test_a_decoy_out_of_one_surrogates_reach_gives_way_and_the_better_one_stays() -> None:
+    which = decoys()
+    first = EXPRESSIONS[which.away_from(beliefs("happiness"))]
+    assert heard(which, 0.6) == first
+    which = decoys()
+    second = heard(which, 0.1, 14)
+    assert second != first
+    assert heard(which, 0.05, 14) == first
+    assert heard(which, 0.0, 100) == first
+    which = decoys()
+    heard(which, 0.05, 14)
+    assert heard(which, 0.1, 100) == second
 
 
 def test_faces_do_not_share_a_decoy_by_rule() -> None:

@@ -150,7 +150,7 @@ def test_untargeted_never_aims_at_what_is_there() -> None:
     for _ in range(30):
         works.perturb_faces(scene(), [face()])
     (state,) = works._worn.values()
-    truth = int(state.belief.argmax())
+    truth = int(state.beliefs[0].argmax())
     assert all(stage.label[0, truth] == -1 for stage in surrogate.stages)
 
 
