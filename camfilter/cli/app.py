@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 from camfilter import __version__
+from camfilter.cli.batch import batch
+from camfilter.cli.bench import bench
 from camfilter.cli.config import config
 from camfilter.cli.ctl import ctl
 from camfilter.cli.demo import demo
 from camfilter.cli.devices import devices
 from camfilter.cli.doctor import doctor
+from camfilter.cli.evaluate import evaluate
 from camfilter.cli.run import run
 from camfilter.cli.setup import setup
 from camfilter.cli.tray import tray
@@ -26,10 +29,13 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(demo)
+app.command()(batch)
 app.command()(devices)
 app.command()(doctor)
 app.command()(setup)
 app.command()(tray)
+app.command()(evaluate)
+app.command()(bench)
 app.add_typer(ctl, name="ctl")
 app.add_typer(config, name="config")
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camfilter.faces.base import Box, Face, Points
+from camfilter.faces.changes import Changes
 from camfilter.frames import Pixels, Size
 from camfilter.geometry import Similarity, fit_similarity
 
@@ -36,12 +37,6 @@ _GREATEST_SCALE: Final = 1.08
 _GREATEST_SHIFT: Final = 0.2
 _SMALLEST_FACE_PX: Final = 24
 _LEAST_IN_VIEW: Final = 0.8
-
-_CELLS_ACROSS: Final = 64
-_ROWS_SKIPPED: Final = 4
-_BLOCK_CELLS: Final = 5
-_SUDDEN_LEVELS: Final = 12.0
-_SUDDEN_REACH: Final = 0.15
 
 
 class LookingFinder(Protocol):
@@ -79,20 +74,21 @@ class BetweenFrames:
         finder: where faces come from.
         find_every: asked in each picture: frames from one that the finder sees to the next;
             1 shows it all of them, None stands for 3.
-        look_every: least frames from one look for far faces to the next.
+        look_every: least frames from one look for far faces to the next, beside the look
+            at each sudden change.
     """
 
     def __init__(
         self,
         finder: LookingFinder,
         find_every: Callable[[], int] | None = None,
-        look_every: int = 3,
+        look_every: int = 7,
     ) -> None:
         self._finder = finder
         self._find_every = find_every or _every_third
         self._look_every = look_every
         self._patches: list[_Patch] = []
-        self._means: NDArray[np.float32] | None = None
+        self._changes = Changes()
         self._steady_frames = 0
         self._frames_carried = 0
         self._calm = False
@@ -100,7 +96,7 @@ class BetweenFrames:
 
     def find(self, pixels: Pixels) -> list[Face]:
         """All faces in the next picture of the scene; largest first."""
-        calm_before, sudden = self._calm, self._sudden_change(pixels)
+        calm_before, sudden = self._calm, self._changes.sudden(pixels)
         self._calm = sudden is None
         self._frames_to_look -= 1
         faces = None
@@ -114,9 +110,9 @@ class BetweenFrames:
             self._steady_frames = self._steady_frames + 1 if none_lost else 0
             if sudden and calm_before:  # whatever came may be too far for the finder's mesh
                 faces = [*faces, *self._finder.look(pixels, faces, part=sudden)]
-            elif self._frames_to_look <= 0:
-                self._frames_to_look = self._look_every
-                faces = [*faces, *self._finder.look(pixels, faces)]
+        elif self._frames_to_look <= 0:  # no frame pays for both
+            self._frames_to_look = self._look_every
+            faces = [*faces, *self._finder.look(pixels, faces)]
         self._patches = [patch for face in faces if (patch := _patch(pixels, face)) is not None]
         if len(self._patches) < len(faces):
             self._steady_frames = 0  # one of them cannot be carried
@@ -135,29 +131,6 @@ class BetweenFrames:
                 return None
             faces.append(face)
         return faces or None
-
-    def _sudden_change(self, pixels: Pixels) -> Box | None:
-        """Where the mean colour of a part changed: something came, went or was cut in.
-
-        A part is a twelfth of the picture wide. What moves on keeps the mean of most parts.
-        """
-        height, width = pixels.shape[:2]
-        size = (_CELLS_ACROSS, max(1, round(height * _CELLS_ACROSS / width)))
-        thinned = pixels[:: _ROWS_SKIPPED if height > size[1] * _ROWS_SKIPPED else 1]
-        cells = cv2.resize(thinned, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        means = np.asarray(cv2.blur(cells, (_BLOCK_CELLS, _BLOCK_CELLS)), np.float32)
-        before, self._means = self._means, means
-        if before is None or before.shape != means.shape:
-            return Box(0, 0, width, height)
-        changed = np.argwhere((cv2.absdiff(before, means) > _SUDDEN_LEVELS).any(axis=2))
-        if not len(changed):
-            return None
-        px_per_cell = width / size[0]
-        around = Box.around(np.asarray(changed[:, ::-1] * px_per_cell, np.float32))
-        reach = round(_SUDDEN_REACH * width)
-        return Box(
-            around.left - reach, around.top - reach, around.right + reach, around.bottom + reach
-        ).within(Size(width, height))
 
 
 def _every_third() -> int:

@@ -1,0 +1,1 @@
+"""Recordings, many at a time: on all cores, or on a Ray cluster."""

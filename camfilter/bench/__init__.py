@@ -1,0 +1,1 @@
+"""How fast the filter is, against the machine it runs on and against others."""

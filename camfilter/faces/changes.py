@@ -1,0 +1,72 @@
+"""Where a scene changed at once: something came, went or was cut in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from camfilter.faces.base import Box
+from camfilter.frames import Pixels, Size
+
+__all__ = ["Changes"]
+
+_CELLS_ACROSS: Final = 64
+_SAMPLES_ACROSS_CELL: Final = 4
+_BLOCK_CELLS: Final = 5
+_SUDDEN_LEVELS: Final = 12.0
+_REACH: Final = 0.15
+
+
+class Changes:
+    """Compares the mean colours of the parts of each picture with those of the picture before.
+
+    A part is a twelfth of the picture wide. What moves on keeps the mean of most parts.
+    """
+
+    def __init__(self) -> None:
+        self._size = Size(0, 0)
+        self._means: NDArray[np.float32] | None = None
+
+    def sudden(self, pixels: Pixels) -> Box | None:
+        """Take in the next picture; where it changed at once, or None.
+
+        Args:
+            pixels: (height, width, 3) uint8, BGR.
+        """
+        size = Size.of(pixels)
+        means, before = _means(pixels), self._means
+        self._means = means
+        if before is None or self._size != size:
+            self._size = size
+            return Box(0, 0, size.width, size.height)
+        changed = np.argwhere(_difference(before, means) > _SUDDEN_LEVELS)
+        return _around(changed, size) if len(changed) else None
+
+
+def _means(pixels: Pixels) -> NDArray[np.float32]:
+    """Mean colour around each of 64 by so many cells, (cells, 64, 3), of 400 samples each."""
+    height, width = pixels.shape[:2]
+    down = max(1, round(height * _CELLS_ACROSS / width))
+    fine = (_CELLS_ACROSS * _SAMPLES_ACROSS_CELL, down * _SAMPLES_ACROSS_CELL)
+    if width > fine[0] and height > fine[1]:  # a third of the time of averaging all pixels
+        pixels = np.asarray(cv2.resize(pixels, fine, interpolation=cv2.INTER_NEAREST), np.uint8)
+    cells = cv2.resize(pixels, (_CELLS_ACROSS, down), interpolation=cv2.INTER_AREA)
+    blocks = cv2.blur(cells.astype(np.float32), (_BLOCK_CELLS, _BLOCK_CELLS))
+    return np.asarray(blocks, np.float32)
+
+
+def _difference(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.absdiff(before, now).max(axis=2), np.float32)
+
+
+def _around(cells: NDArray[np.intp], size: Size) -> Box:
+    """A part of the picture that holds these cells (row, column) and what lies around them."""
+    corners = (cells[:, ::-1] + 0.5) * (size.width / _CELLS_ACROSS)
+    box = Box.around(np.asarray(corners, np.float32))
+    reach = round(_REACH * size.width)
+    return Box(box.left - reach, box.top - reach, box.right + reach, box.bottom + reach).within(
+        size
+    )
