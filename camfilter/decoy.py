@@ -25,12 +25,12 @@ DECOYS: Final = ("sadness", "anger")
 LAST_RESORT: Final = "neutral"
 """For a face that some surrogate reads as the one, and some as the other."""
 
-_FIRST_SHARE: Final = 0.5
+_FIRST_SHARE: Final = 0.8
 _LIKELY: Final = 0.2
-_PATIENCE_STAGES: Final = 24
-_REACH_DECAY: Final = 0.6
+_PATIENCE_STAGES: Final = 16
+_DECAY: Final = 0.6
 _MOST_CHANGES: Final = 2
-_REACHED: Final = 0.3
+_UNMOVED: Final = 0.5
 
 
 class Decoys:
@@ -44,17 +44,18 @@ class Decoys:
         names = DECOYS if random.random() < _FIRST_SHARE else DECOYS[::-1]
         self._order = [EXPRESSIONS.index(name) for name in names]
         self._last = EXPRESSIONS.index(LAST_RESORT)
-        self._reached: dict[int, float] = {}
+        self._unmoved: dict[int, float] = {}
         self._tried = 0
         self._changes = 0
-        self._first_least = 0.0
 
-    def away_from(self, beliefs: NDArray[np.float32]) -> int:
-        """Index of the decoy, which no surrogate takes for the truth.
+    def away_from(self, beliefs: NDArray[np.float32]) -> int | None:
+        """Index of the decoy, which no surrogate takes for the truth; None when none is in reach.
 
         Args:
             beliefs: (surrogates, 8) probabilities that each gives the clean face.
         """
+        if self._changes == _MOST_CHANGES:
+            return None
         read = set(beliefs.argmax(axis=1).tolist())
         mean = beliefs.mean(axis=0)
         held, other = self._order
@@ -65,41 +66,42 @@ class Decoys:
                 self._take_next()
         return self._order[0]
 
-    def hear(self, surrogate: int, probability: float) -> None:
-        """Learn what a surrogate gave the decoy in the newest stage.
+    def hear(self, surrogate: int, *, truth_is_read: bool) -> None:
+        """Learn whether a surrogate read the truth in the newest stage all the same.
 
-        A decoy that stays out of one surrogate's reach on this face gives way to the other.
-        Should that do no better it comes back, and stays: a change that never settles would be
-        seen.
+        A decoy that leaves one of them unmoved on this face gives way to the other, and that to
+        none: whatever is not the truth is better than the truth.
 
         Args:
             surrogate: its index.
-            probability: 0 to 1.
+            truth_is_read: whether it did.
         """
         self._tried += 1
-        before = self._reached.get(surrogate, probability)
-        self._reached[surrogate] = _REACH_DECAY * before + (1 - _REACH_DECAY) * probability
-        least = min(self._reached.values())
-        if self._tried < _PATIENCE_STAGES or least >= _REACHED or self._changes == _MOST_CHANGES:
-            return
-        self._changes += 1
-        first_least, self._first_least = self._first_least, least
-        if self._changes == 1 or first_least > least:
+        before = self._unmoved.get(surrogate, float(truth_is_read))
+        self._unmoved[surrogate] = _DECAY * before + (1 - _DECAY) * truth_is_read
+        tired = self._tried >= _PATIENCE_STAGES and max(self._unmoved.values()) > _UNMOVED
+        if tired and self._changes < _MOST_CHANGES:
+            self._changes += 1
             self._take_next()
 
     def _take_next(self) -> None:
         self._order.append(self._order.pop(0))
-        self._tried, self._reached = 0, {}
+        self._tried, self._unmoved = 0, {}
 
 
 def goal(
-    settings: ChainSettings, beliefs: NDArray[np.float32], decoys: Decoys | None, stage: int
+    settings: ChainSettings,
+    beliefs: NDArray[np.float32],
+    surrogate: int,
+    decoys: Decoys | None,
+    stage: int,
 ) -> NDArray[np.float32]:
     """The label whose cross-entropy a stage descends.
 
     Args:
         settings: mode and targets.
         beliefs: (surrogates, 8) probabilities that each gives the clean face.
+        surrogate: index of the one that takes the stage; the truth is what it reads itself.
         decoys: of this face; None only leaves the truth.
         stage: how many stages the face has had.
 
@@ -109,11 +111,12 @@ def goal(
     """
     one_hot: NDArray[np.float32] = np.asarray(np.eye(len(EXPRESSIONS)), np.float32)
     belief = beliefs.mean(axis=0)
-    truth = int(belief.argmax())
+    truth = int(beliefs[surrogate].argmax())
     if settings.mode is Mode.UNTARGETED:
-        if decoys is None:
+        decoy = None if decoys is None else decoys.away_from(beliefs)
+        if decoy is None:
             return np.asarray(-one_hot[truth])
-        return np.asarray(2 * one_hot[decoys.away_from(beliefs)] - one_hot[truth])
+        return np.asarray(2 * one_hot[decoy] - one_hot[truth])
     if settings.mode is Mode.HIDE:
         return np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS), np.float32)
     if settings.mode is Mode.NEUTRAL:

@@ -223,7 +223,7 @@ class ChainOverTime:
         change = np.clip(worn, -budget, budget)
         seen = view.light(np.clip(view.see(state.seen, size_px) + change, 0, 1))
         decoys = state.decoys if self._recipe.decoys else None
-        label = goal(settings, state.beliefs, decoys, state.stages)
+        label = goal(settings, state.beliefs, turn, decoys, state.stages)
         aim = int(label.argmax())
         if aim != state.aim:
             state.aim, state.momentum = aim, np.zeros_like(state.momentum)
@@ -232,7 +232,8 @@ class ChainOverTime:
         found = member.take(
             Stage(seen[None], label[None], none, still, still, still, still, decay=0.0)
         )
-        state.decoys.hear(turn, float(softmax(found.logits[0])[aim]))
+        truth_is_read = found.logits[0].argmax() == state.beliefs[turn].argmax()
+        state.decoys.hear(turn, truth_is_read=bool(truth_is_read))
         gradient = view.carry_back(found.momentum[0], GRID_PX) * mask
         weight = float(np.abs(gradient).sum())
         if weight > 0:

@@ -23,7 +23,7 @@ def decoys(seed: int = 0) -> Decoys:
 
 
 def aim(name: str, which: Decoys, stage: int = 0, **values: object) -> np.ndarray:
-    return goal(ChainSettings.of(values), beliefs(name), which, stage)
+    return goal(ChainSettings.of(values), beliefs(name), 0, which, stage)
 
 
 @pytest.mark.parametrize("truth", EXPRESSIONS)
@@ -64,26 +64,32 @@ def test_what_nothing_is_left_for_still_has_a_decoy() -> None:
     assert EXPRESSIONS[taken] in DECOYS
 
 
-def heard(which: Decoys, probability: float, stages: int = 40) -> str:
-    """The decoy after a surrogate gave it so much for some stages."""
+def heard(which: Decoys, *, unmoved: bool, stages: int = 12) -> int | None:
+    """The decoy after the second of two surrogates read the truth for some stages, or did not."""
     for _ in range(stages):
-        which.hear(0, probability)
-        which.hear(1, 0.9)
-    return EXPRESSIONS[which.away_from(beliefs("happiness"))]
+        which.hear(0, truth_is_read=False)
+        which.hear(1, truth_is_read=unmoved)
+    return which.away_from(beliefs("happiness"))
 
 
-def test_a_decoy_out_of_one_surrogates_reach_gives_way_and_the_better_one_stays() -> None:
+def test_a_decoy_that_leaves_one_surrogate_unmoved_gives_way_and_at_last_to_none() -> None:
     which = decoys()
-    first = EXPRESSIONS[which.away_from(beliefs("happiness"))]
-    assert heard(which, 0.6) == first
-    which = decoys()
-    second = heard(which, 0.1, 14)
-    assert second != first
-    assert heard(which, 0.05, 14) == first
-    assert heard(which, 0.0, 100) == first
-    which = decoys()
-    heard(which, 0.05, 14)
-    assert heard(which, 0.1, 100) == second
+    first = which.away_from(beliefs("happiness"))
+    assert heard(which, unmoved=False, stages=50) == first
+    second = heard(which, unmoved=True)
+    assert second not in (first, None)
+    assert heard(which, unmoved=False, stages=50) == second
+    assert heard(which, unmoved=True) is None
+    assert heard(which, unmoved=False, stages=50) is None
+
+
+def test_without_a_decoy_each_surrogate_leaves_what_it_reads_itself() -> None:
+    settings = ChainSettings()
+    read = beliefs("fear", "happiness")
+    for surrogate, truth in enumerate(("fear", "happiness")):
+        label = goal(settings, read, surrogate, None, 0)
+        assert label[EXPRESSIONS.index(truth)] == -1
+        assert np.count_nonzero(label) == 1
 
 
 def test_faces_do_not_share_a_decoy_by_rule() -> None:
