@@ -10,6 +10,7 @@ import typer
 
 from camfilter.atomic import one_line
 from camfilter.cli.app import app
+from camfilter.dumps import leave_no_dump
 from camfilter.errors import CamfilterError
 
 __all__ = ["main"]
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         Exit status: 0 done, 2 something the person must change, 70 a defect of camfilter,
         130 interrupted.
     """
+    leave_no_dump()
     cv2.setLogLevel(_SILENT)  # a damaged picture is told in our own line
     try:
         status = app(args=arguments, prog_name="camfilter", standalone_mode=False)

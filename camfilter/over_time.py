@@ -42,7 +42,7 @@ _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
 _SETTLED_STEP: Final = 2 / 3
-_LEAST_LEVELS: Final = 0.75
+_LEAST_LEVELS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +143,12 @@ class ChainOverTime:
         worn = [self._wear(pixels, face, key) for key, face in self._keyed(faces)]
         read = self._read_oldest(worn)
         masks = [
-            outline_mask(face, GRID_PX) * self._masking(state)
+            outline_mask(face, GRID_PX) * self._share(state, face)
             for face, state in zip(faces, worn, strict=True)
         ]
         self._work(worn, masks, max(1, self.settings.stages_per_frame - read))
         delta = np.stack(
-            [
-                self._press() * state.texture * mask * self._fade(face)
-                for state, mask, face in zip(worn, masks, faces, strict=True)
-            ]
+            [self._press() * state.texture * mask for state, mask in zip(worn, masks, strict=True)]
         )
         self._forget_lost()
         means = np.stack([state.beliefs.mean(axis=0) for state in worn])
@@ -254,13 +251,17 @@ class ChainOverTime:
         """How much a texture is magnified: to a whole level and a half at least."""
         return np.float32(max(self._recipe.press, 1.5 / (self.settings.epsilon * LEVELS)))
 
-    def _masking(self, state: _Worn) -> Crop:
-        """Share of the budget for each cell, enough that a small one survives rounding."""
-        if not self._recipe.masked:
-            return np.ones_like(state.texture)
+    def _share(self, state: _Worn, face: Face) -> Crop:
+        """Share of the budget for each cell: what hides it, less on a face not seen for long.
+
+        Enough is left to survive rounding, or the guard would refuse the frame.
+        """
+        late = max(0, face.missed_frames - _FADE_AFTER_FRAMES)
+        fade = np.float32(max(_FADED, 1 - late / 10))
         most_levels = float(self._press()) * self.settings.epsilon * LEVELS
         least = np.float32(min(1.0, _LEAST_LEVELS / most_levels))
-        return np.maximum(masking(state.seen, GRID_PX), least)
+        hiding = masking(state.seen, GRID_PX) if self._recipe.masked else np.float32(1)
+        return np.maximum(hiding * fade, least) * np.ones_like(state.texture)
 
     def _step(self, state: _Worn) -> float:
         """Step of the next stage: large while the texture is new, small once it has settled."""
@@ -270,13 +271,6 @@ class ChainOverTime:
     def _next_turn(self) -> int:
         self._turn = (self._turn + 1) % len(self._members)
         return self._turn
-
-    def _fade(self, face: Face) -> np.float32:
-        """Share of the texture left on a face that has not been seen for some frames."""
-        late = max(0, face.missed_frames - _FADE_AFTER_FRAMES)
-        # A face must keep a change of one level at least, or the guard refuses the frame.
-        least = min(1.0, max(_FADED, 1.0 / (self.settings.epsilon * LEVELS)))
-        return np.float32(max(least, 1 - late / 10))
 
     def _forget_lost(self) -> None:
         """Faces that are gone give up their texture; the newest may start the next face."""

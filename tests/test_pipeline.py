@@ -471,7 +471,8 @@ def test_what_the_filter_measures_is_the_8_bit_picture() -> None:
     works = face_filter([face_at(100, 80, 90)], epsilon="30 levels")
     result = works.apply(raw)
     (measure,) = works.measure(raw, result)
-    assert measure.fooled is (measure.before.label != measure.after.label)
+    read = measure.attacked
+    assert read.fooled is (read.before.label != read.after.label)
     part = result.faces[0].box.slices()
     error = result.pixels[part].astype(float) - raw.pixels[part]
     assert measure.squared_error == pytest.approx((error**2).sum())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections import deque
 
 import numpy as np
@@ -235,3 +236,83 @@ def test_a_meter_that_fails_shows_no_raw_picture() -> None:
     assert frame.state is GuardState.HOLDING
     assert np.array_equal(frame.pixels, filtered(raw).pixels)
     assert report.faults.total() == 1
+
+
+def test_what_was_filtered_is_reported() -> None:
+    takes, _, report = protector(FakeFilter(lambda raw: result_of(raw.pixels + np.uint8(3))))
+    for index in range(2):
+        raw = RawFrame(np.full((24, 32, 3), 9 * index, np.uint8), index, index / 30)
+        takes.take(raw)
+    told = report.as_json(1.0)
+    assert (told["linf_levels"], told["budget_levels"]) == (3, 6)
+
+
+def test_every_frame_is_measured_unless_it_is_said_otherwise() -> None:
+    takes, _, report = protector(Metered())
+    for index in range(3):
+        takes.take(raw_frame(index))
+    assert report.as_json(1.0)["faces_measured"] == 3
+
+
+def test_an_earlier_raw_frame_is_known_again() -> None:
+    raws = [raw_frame(index) for index in range(2)]
+    face = face_at(16, 12, 16)
+    old = Filtered(
+        raws[0].pixels.copy(), (face,), np.zeros((0, 8), np.float32), 255, PartTimes(1, 1, 1)
+    )
+    takes, _, report = protector(FakeFilter(filtered, old))
+    for raw in raws:
+        takes.take(raw)
+    assert dict(report.faults) == {"The filter returned an earlier frame.": 1}
+
+
+def test_a_filter_that_was_given_up_while_it_hung_does_not_come_back() -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hang(raw: RawFrame) -> Filtered:
+        entered.set()
+        assert go_on.wait(30)
+        return filtered(raw)
+
+    stuck, good = FakeFilter(hang, filtered), FakeFilter()
+    takes, guard, report = protector(stuck, good)
+    raws = [raw_frame(index) for index in range(2)]
+    taking = threading.Thread(target=takes.take, args=(raws[0],))
+    taking.start()
+    assert entered.wait(30)
+    takes.close()
+    assert stuck.closed == 0  # nobody can end it from here
+    go_on.set()
+    taking.join(30)
+    assert not taking.is_alive()
+    assert not report.faults
+    assert shown(guard, raws[0]) is GuardState.PROTECTED
+    takes.take(raws[1])
+    assert (stuck.seen, good.seen) == ([0], [1])
+    takes.close()
+    assert good.closed == 1
+
+
+@pytest.mark.parametrize(("many", "kept"), [(99, 99), (150, 101)])
+def test_reasons_without_end_are_counted_together(many: int, kept: int) -> None:
+    errors = [FilterFault(f"Fault {number}.") for number in range(many)]
+    takes, _, report = protector(FakeFilter(*errors), rebuild_after=1000)
+    for index in range(many):
+        takes.take(raw_frame(index))
+    assert len(report.faults) == kept
+    assert report.faults.total() == many
+    assert report.faults["Other faults."] == max(0, many - 100)
+
+
+def test_the_settings_in_force_limit_the_change_whatever_the_filter_says() -> None:
+    levels = [2]
+    guard, report = Guard(), RunReport()
+    takes = Protector(
+        lambda: FakeFilter(lambda raw: filtered(raw, 3)), guard, report,
+        budget_levels=lambda: levels[0],
+    )  # fmt: skip
+    takes.take(raw_frame(0))
+    assert dict(report.faults) == {"A pixel moved by 3 levels; the budget is 2.": 1}
+    levels[0] = 3
+    takes.take(raw_frame(1))
+    assert shown(guard, raw_frame(1)) is GuardState.PROTECTED

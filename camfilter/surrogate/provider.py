@@ -20,6 +20,8 @@ from camfilter.surrogate.cuda import cuda_options, tensorrt_cache, tensorrt_opti
 
 __all__ = ["Provider", "open_session"]
 
+ort.disable_telemetry_events()  # also where somebody loaded ONNX Runtime before camfilter
+
 
 class Provider(StrEnum):
     """Hardware to run on. AUTO takes the fastest that works."""

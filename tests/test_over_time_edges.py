@@ -1,0 +1,72 @@
+"""The small parts of the chain over time: whose texture, which scene, how long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from camfilter.over_time import ChainOverTime, _alike
+from camfilter.settings import ChainSettings
+from fakes import LinearSurrogate, face_at, noise
+
+
+def chain(**values: object) -> ChainOverTime:
+    return ChainOverTime(LinearSurrogate(16), ChainSettings.of(values))
+
+
+def test_each_face_has_a_texture_of_its_own() -> None:
+    face = face_at(40, 40, 30)
+    faces = [face, replace(face, track=0), face, replace(face, track=5), replace(face, track=1)]
+    keys = [key for key, _ in chain()._keyed(faces)]
+    assert keys == [-1, 0, -3, 5, 1]
+    works = chain()
+    works.perturb_faces(noise(160, 120), faces)
+    assert len(works._worn) == 5
+
+
+def test_a_scene_is_the_same_in_another_light_and_not_when_it_only_resembles() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(0, 0.1, (2, 64, 64)).astype(np.float32)
+    assert _alike(one, 0.5 * one + 0.3)
+    assert not _alike(one, other)
+    assert not _alike(one, -one)
+    assert not _alike(one, 0.1 * one + other)  # a correlation of a tenth
+    assert _alike(one, 0.4 * one + other)
+    assert _alike(np.full_like(one, 0.5), other)  # nothing can be said of a plain wall
+
+
+@pytest.mark.parametrize(("missed", "share"), [(0, 1.0), (5, 1.0), (8, 0.7), (15, 0.4), (99, 0.4)])
+def test_a_texture_fades_on_a_face_that_is_not_seen(missed: int, share: float) -> None:
+    face = replace(face_at(40, 40, 30), missed_frames=missed)
+    assert chain(epsilon="8 levels")._fade(face) == pytest.approx(share)
+
+
+def test_a_change_of_one_level_does_not_fade_and_does_not_grow() -> None:
+    face = replace(face_at(40, 40, 30), missed_frames=99)
+    assert chain(epsilon="1 level")._fade(face) == 1.0
+    assert chain(epsilon="0.6 level", chain_length=30)._fade(face) == 1.0
+    assert chain(epsilon="2 levels")._fade(face) == pytest.approx(0.5)
+
+
+def test_new_faces_share_the_first_stages() -> None:
+    works = chain(chain_length=20)
+    faces = [replace(face_at(40 + 60 * i, 50, 40), track=i) for i in range(2)]
+    works.perturb_faces(noise(160, 120), faces)
+    stages = [state.stages for state in works._worn.values()]
+    alone = chain(chain_length=20)
+    alone.perturb_faces(noise(160, 120), faces[:1])
+    (first,) = (state.stages for state in alone._worn.values())
+    assert stages[0] == stages[1] == first // 2
+
+
+def test_what_is_believed_of_a_face_stays_a_distribution() -> None:
+    works = chain()
+    for index in range(30):
+        works.perturb_faces(
+            noise(160, 120, seed=index % 2), [replace(face_at(60, 60, 50), track=3)]
+        )
+    (state,) = works._worn.values()
+    assert state.beliefs.sum(axis=-1) == pytest.approx(np.ones(state.beliefs.shape[:-1]), abs=1e-4)
+    assert (state.beliefs >= 0).all()
