@@ -37,17 +37,27 @@ def test_a_scene_is_the_same_in_another_light_and_not_when_it_only_resembles() -
     assert _alike(np.full_like(one, 0.5), other)  # nothing can be said of a plain wall
 
 
-@pytest.mark.parametrize(("missed", "share"), [(0, 1.0), (5, 1.0), (8, 0.7), (15, 0.4), (99, 0.4)])
-def test_a_texture_fades_on_a_face_that_is_not_seen(missed: int, share: float) -> None:
-    face = replace(face_at(40, 40, 30), missed_frames=missed)
-    assert chain(epsilon="8 levels")._fade(face) == pytest.approx(share)
+def share(missed: int, **values: object) -> float:
+    """Share of the budget in the middle of a face with much texture."""
+    works, pixels = chain(mode="neutral", **values), noise(160, 120)
+    face = replace(face_at(60, 60, 50), track=0)
+    works.perturb_faces(pixels, [face])
+    (state,) = works._worn.values()
+    found = works._share(state, replace(face, missed_frames=missed))
+    assert found.shape == state.texture.shape
+    return float(found[16:32, 16:32].max())
 
 
-def test_a_change_of_one_level_does_not_fade_and_does_not_grow() -> None:
-    face = replace(face_at(40, 40, 30), missed_frames=99)
-    assert chain(epsilon="1 level")._fade(face) == 1.0
-    assert chain(epsilon="0.6 level", chain_length=30)._fade(face) == 1.0
-    assert chain(epsilon="2 levels")._fade(face) == pytest.approx(0.5)
+@pytest.mark.parametrize(("missed", "left"), [(0, 1.0), (5, 1.0), (8, 0.7), (15, 0.4), (99, 0.4)])
+def test_a_texture_fades_on_a_face_that_is_not_seen(missed: int, left: float) -> None:
+    assert share(missed, epsilon="8 levels") == pytest.approx(left * share(0, epsilon="8 levels"))
+
+
+def test_what_is_left_survives_rounding() -> None:
+    for epsilon in ("0.6 levels", "1 level", "2 levels"):
+        works = chain(epsilon=epsilon, chain_length=30)
+        most_levels = float(works._press()) * works.settings.epsilon * 255
+        assert share(99, epsilon=epsilon) * most_levels >= 0.99
 
 
 def test_new_faces_share_the_first_stages() -> None:
