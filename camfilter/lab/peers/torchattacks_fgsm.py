@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torchattacks import FGSM  # type: ignore[import-untyped]
+from torchattacks import FGSM
 
 from camfilter.bench.stage import Task
 
