@@ -28,9 +28,9 @@ LAST_RESORT: Final = "neutral"
 _FIRST_SHARE: Final = 0.8
 _LIKELY: Final = 0.2
 _PATIENCE_STAGES: Final = 16
-_DECAY: Final = 0.6
-_MOST_CHANGES: Final = 2
+_DECAY: Final = 0.7
 _UNMOVED: Final = 0.5
+_HOPELESS: Final = 0.75
 
 
 class Decoys:
@@ -46,7 +46,8 @@ class Decoys:
         self._last = EXPRESSIONS.index(LAST_RESORT)
         self._unmoved: dict[int, float] = {}
         self._tried = 0
-        self._changes = 0
+        self._shares: list[float] = []
+        self._out_of_reach = False
 
     def away_from(self, beliefs: NDArray[np.float32]) -> int | None:
         """Index of the decoy, which no surrogate takes for the truth; None when none is in reach.
@@ -54,7 +55,7 @@ class Decoys:
         Args:
             beliefs: (surrogates, 8) probabilities that each gives the clean face.
         """
-        if self._changes == _MOST_CHANGES:
+        if self._out_of_reach:
             return None
         read = set(beliefs.argmax(axis=1).tolist())
         mean = beliefs.mean(axis=0)
@@ -69,8 +70,9 @@ class Decoys:
     def hear(self, surrogate: int, *, truth_is_read: bool) -> None:
         """Learn whether a surrogate read the truth in the newest stage all the same.
 
-        A decoy that leaves one of them unmoved on this face gives way to the other, and that to
-        none: whatever is not the truth is better than the truth.
+        A decoy that leaves half of them unmoved on this face gives way to the other one. Then the
+        better one stays, as a change that never settles would be seen; where both move hardly
+        any surrogate there is none, since whatever is not the truth is better than the truth.
 
         Args:
             surrogate: its index.
@@ -79,9 +81,15 @@ class Decoys:
         self._tried += 1
         before = self._unmoved.get(surrogate, float(truth_is_read))
         self._unmoved[surrogate] = _DECAY * before + (1 - _DECAY) * truth_is_read
-        tired = self._tried >= _PATIENCE_STAGES and max(self._unmoved.values()) > _UNMOVED
-        if tired and self._changes < _MOST_CHANGES:
-            self._changes += 1
+        share = sum(self._unmoved.values()) / len(self._unmoved)
+        if self._tried < _PATIENCE_STAGES or share < _UNMOVED or len(self._shares) == len(DECOYS):
+            return
+        self._shares.append(share)
+        if len(self._shares) < len(DECOYS):
+            self._take_next()
+            return
+        self._out_of_reach = min(self._shares) > _HOPELESS
+        if self._shares[0] < share:
             self._take_next()
 
     def _take_next(self) -> None:

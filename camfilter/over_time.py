@@ -25,6 +25,7 @@ from camfilter.settings import LEVELS, ChainSettings
 from camfilter.surrogate.base import Stage, Surrogate
 from camfilter.surrogate.ensemble import members_of, resized
 from camfilter.surrogate.reading import softmax
+from camfilter.turns import Turns
 from camfilter.views import ViewRange, draw_view
 from camfilter.visibility import masking
 
@@ -79,6 +80,7 @@ class _Worn:
         frame: frame in which it was worn last.
         aim: index of the expression that the newest stage approached.
         decoys: what it shall be read as, in mode untargeted.
+        turns: which surrogate comes next.
     """
 
     texture: Crop
@@ -86,6 +88,7 @@ class _Worn:
     beliefs: NDArray[np.float32]
     seen: Crop
     decoys: Decoys
+    turns: Turns
     stages: int = 0
     read_frame: int = 0
     frame: int = 0
@@ -118,7 +121,7 @@ class ChainOverTime:
         self._worn: dict[int, _Worn] = {}
         self._lost: _Worn | None = None
         self._frame = -1
-        self._turn = self._reader = 0
+        self._reader = 0
         self._face_turn = 0
 
     def follow(self, settings: ChainSettings) -> ChainOverTime:
@@ -178,8 +181,8 @@ class ChainOverTime:
         blank = np.zeros((GRID_PX, GRID_PX), np.float32)
         texture = lost.texture.copy() if lost is not None else blank
         beliefs = np.stack([_reading(member, crop) for member in self._members])
-        decoys = Decoys(self._random)
-        return _Worn(texture, blank.copy(), beliefs, crop, decoys, read_frame=self._frame)
+        decoys, turns = Decoys(self._random), Turns(len(self._members))
+        return _Worn(texture, blank.copy(), beliefs, crop, decoys, turns, read_frame=self._frame)
 
     def _read_oldest(self, worn: list[_Worn]) -> bool:
         """Now and then one member reads a clean face again: expressions change.
@@ -211,7 +214,7 @@ class ChainOverTime:
 
     def _stage(self, state: _Worn, mask: Crop) -> None:
         """One stage: the gradient at a random view, momentum, and a step inside the budget."""
-        settings, turn = self.settings, self._next_turn()
+        settings, turn = self.settings, state.turns.take()
         member = self._members[turn]
         view = draw_view(self._random, self._recipe.reach)
         size_px = member.size_px
@@ -231,6 +234,7 @@ class ChainOverTime:
         )
         truth_is_read = found.logits[0].argmax() == state.beliefs[turn].argmax()
         state.decoys.hear(turn, truth_is_read=bool(truth_is_read))
+        state.turns.hear(turn, truth_is_read=bool(truth_is_read))
         gradient = view.carry_back(found.momentum[0], GRID_PX) * mask
         weight = float(np.abs(gradient).sum())
         if weight > 0:
@@ -267,10 +271,6 @@ class ChainOverTime:
         """Step of the next stage: large while the texture is new, small once it has settled."""
         step = self.settings.step_size
         return step if state.stages <= self.settings.chain_length else step * _SETTLED_STEP
-
-    def _next_turn(self) -> int:
-        self._turn = (self._turn + 1) % len(self._members)
-        return self._turn
 
     def _forget_lost(self) -> None:
         """Faces that are gone give up their texture; the newest may start the next face."""

@@ -64,23 +64,38 @@ def test_what_nothing_is_left_for_still_has_a_decoy() -> None:
     assert EXPRESSIONS[taken] in DECOYS
 
 
-def heard(which: Decoys, *, unmoved: bool, stages: int = 12) -> int | None:
-    """The decoy after the second of two surrogates read the truth for some stages, or did not."""
+def heard(which: Decoys, *unmoved: bool, stages: int = 12) -> int | None:
+    """The decoy after each of some surrogates read the truth for some stages, or did not."""
     for _ in range(stages):
-        which.hear(0, truth_is_read=False)
-        which.hear(1, truth_is_read=unmoved)
+        for surrogate, read in enumerate(unmoved):
+            which.hear(surrogate, truth_is_read=read)
     return which.away_from(beliefs("happiness"))
 
 
-def test_a_decoy_that_leaves_one_surrogate_unmoved_gives_way_and_at_last_to_none() -> None:
+def test_a_decoy_that_moves_most_surrogates_stays() -> None:
     which = decoys()
     first = which.away_from(beliefs("happiness"))
-    assert heard(which, unmoved=False, stages=50) == first
-    second = heard(which, unmoved=True, stages=6)
-    assert second not in (first, None)
-    assert heard(which, unmoved=False, stages=50) == second
-    assert heard(which, unmoved=True) is None
-    assert heard(which, unmoved=False, stages=50) is None
+    assert heard(which, False, False, True, stages=50) == first
+
+
+def test_a_decoy_that_moves_few_gives_way_and_the_better_one_stays() -> None:
+    for worse, better in (((True, True, False), (True, False)), ((True, True), (True, False))):
+        which = decoys()
+        first = which.away_from(beliefs("happiness"))
+        second = heard(which, *worse, stages=-(-16 // len(worse)))
+        assert second not in (first, None)
+        assert heard(which, *better, stages=50) == second
+        assert heard(which, True, True, stages=50) == second
+        which = decoys()
+        heard(which, *better, stages=8)
+        assert heard(which, *worse, stages=9) == first
+
+
+def test_where_both_move_hardly_any_there_is_none() -> None:
+    which = decoys()
+    heard(which, True, True, stages=9)
+    assert heard(which, True, True, stages=9) is None
+    assert heard(which, False, False, stages=50) is None
 
 
 def test_without_a_decoy_each_surrogate_leaves_what_it_reads_itself() -> None:

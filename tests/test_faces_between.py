@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count
 
 import cv2
 import numpy as np
 import pytest
 
-from camfilter.bench.race import race
 from camfilter.bench.scene import Scene
 from camfilter.faces.base import Box, Face
 from camfilter.faces.between import BetweenFrames
@@ -144,21 +142,6 @@ def test_pictures_may_change_their_size(counted: Counted) -> None:
     (face,) = faces.find(large.bgr(9))
     assert counted.found[-1] == 9
     assert face.box.right <= 960
-
-
-def test_it_costs_clearly_less_than_looking_at_every_picture(counted: Counted) -> None:
-    scene = Scene(SIZE, 1)
-    every, faces = MediaPipeFaces(), BetweenFrames(counted)
-    shown = {"every": count(), "some": count()}
-    laps = race(
-        {
-            "every": lambda: every.find(scene.bgr(next(shown["every"]))),
-            "some": lambda: faces.find(scene.bgr(next(shown["some"]))),
-        },
-        42, warm_ups=12,
-    )  # fmt: skip
-    every.close()
-    assert laps["some"].mean_cpu_ms < 0.85 * laps["every"].mean_cpu_ms
 
 
 def test_it_closes_the_finder(counted: Counted) -> None:

@@ -90,7 +90,9 @@ class OnnxSurrogate(OnnxRecogniser):
         self._step = _Batches(folder, name, GraphKind.STEP, provider, threads)
         super().__init__(name, provider, threads, folder)
         if self._step.size_px != self._read.size_px:
-            raise GraphRefused(f"The graphs of {name} do not fit together.", "Export it again.")
+            raise GraphRefused(
+                f"The graph that reads does not fit the steps of {name}.", "Export it again."
+            )
 
     @property
     def provider(self) -> str:

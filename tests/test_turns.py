@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from camfilter.turns import Turns
+
+
+def taken(turns: Turns, stages: int, *unmoved: bool) -> Counter[int]:
+    """How often each had its turn."""
+    seen: Counter[int] = Counter()
+    for _ in range(stages):
+        surrogate = turns.take()
+        seen[surrogate] += 1
+        turns.hear(surrogate, truth_is_read=unmoved[surrogate])
+    return seen
+
+
+def test_the_first_turns_go_to_each_once() -> None:
+    assert taken(Turns(4), 4, True, True, True, True) == Counter(range(4))
+
+
+def test_who_still_reads_the_truth_comes_oftener_and_nobody_is_left_out() -> None:
+    turns = Turns(4)
+    taken(turns, 20, False, False, True, False)
+    seen = taken(turns, 80, False, False, True, False)
+    assert seen[2] > 40
+    assert min(seen.values()) >= 9
+
+
+def test_equal_needs_give_equal_turns() -> None:
+    for unmoved in (True, False):
+        seen = taken(Turns(3), 60, unmoved, unmoved, unmoved)
+        assert max(seen.values()) - min(seen.values()) <= 2
+
+
+def test_one_surrogate_takes_all() -> None:
+    assert taken(Turns(1), 5, False) == {0: 5}
