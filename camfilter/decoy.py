@@ -29,7 +29,7 @@ _FIRST_SHARE: Final = 0.8
 _LIKELY: Final = 0.2
 _PATIENCE_STAGES: Final = 16
 _DECAY: Final = 0.7
-_UNMOVED: Final = 0.5
+_UNMOVED: Final = 0.4
 _HOPELESS: Final = 0.75
 
 
