@@ -9,6 +9,8 @@ import pytest
 
 from camfilter.over_time import ChainOverTime, _alike
 from camfilter.settings import ChainSettings
+from camfilter.surrogate.base import Crops, Stage, StageResult
+from camfilter.surrogate.ensemble import Ensemble
 from fakes import LinearSurrogate, face_at, noise
 
 
@@ -80,3 +82,59 @@ def test_what_is_believed_of_a_face_stays_a_distribution() -> None:
     (state,) = works._worn.values()
     assert state.beliefs.sum(axis=-1) == pytest.approx(np.ones(state.beliefs.shape[:-1]), abs=1e-4)
     assert (state.beliefs >= 0).all()
+
+
+def test_the_least_share_is_one_level_where_nothing_hides_a_change() -> None:
+    works, pixels = chain(epsilon="2 levels", mode="neutral"), np.full((120, 160, 3), 120, np.uint8)
+    face = replace(face_at(60, 60, 50), track=0)
+    works.perturb_faces(pixels, [face])
+    (state,) = works._worn.values()
+    assert works._share(state, face) * 2 * works._press() == pytest.approx(np.ones((48, 48)))
+
+
+def test_a_stage_moves_no_cell_by_more_than_its_step() -> None:
+    works = chain(mode="neutral", chain_length=1, step="1 level")
+    works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+    (state,) = works._worn.values()
+    assert state.stages == 1
+    assert np.abs(state.texture).max() * 255 == pytest.approx(1, abs=1e-4)
+
+
+class Reader(LinearSurrogate):
+    """Counts what it reads, but for what its own stages read."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(16, seed)
+        self.read_count = 0
+
+    def read(self, pictures: Crops) -> np.ndarray:
+        self.read_count += 1
+        return super().read(pictures)
+
+    def take(self, stage: Stage) -> StageResult:
+        before = self.read_count
+        result = super().take(stage)
+        self.read_count = before
+        return result
+
+
+def test_surrogates_read_the_clean_face_in_turn() -> None:
+    members = [Reader(seed) for seed in (1, 2, 3)]
+    works = ChainOverTime(Ensemble(members), ChainSettings.of({"mode": "neutral"}))
+    counts = []
+    for _ in range(20):
+        works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+        counts.append(tuple(member.read_count for member in members))
+    assert set(counts[:6]) == {(1, 1, 1)}  # all of them once, when the face is new
+    assert sum(counts[6]) == 4
+    assert sum(counts[12]) == 5
+    assert counts[-1] == (2, 2, 2)
+
+
+def test_another_aim_begins_with_a_momentum_of_its_own() -> None:
+    works = chain(mode="targeted", targets="fear,anger", chain_length=16)
+    works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+    (state,) = works._worn.values()
+    assert state.stages == 12
+    # Eight stages approached fear and four anger; each adds a gradient whose size is one.
+    assert float(np.abs(state.momentum).sum()) <= 4 + 1e-4
