@@ -54,12 +54,12 @@ def judge(measured: FaceMeasure, settings: ChainSettings) -> Verdict:
     else:
         unseen, other = _misled(measured.held_out, settings), measured.held_out.after.label
     if surrogates and unseen:
-        return Verdict(Standing.GOOD, f"Protected: what looks like {truth} is not read so.")
+        return Verdict(Standing.GOOD, f"Protected: {truth} is not read.")
     if surrogates:
-        return Verdict(Standing.PARTLY, f"Partly: another recogniser reads {other}.")
+        return Verdict(Standing.PARTLY, f"Partly: another reads {other}.")
     still = measured.attacked.after.label
     if unseen:
-        return Verdict(Standing.PARTLY, f"Partly: the surrogates read {still}.")
+        return Verdict(Standing.PARTLY, f"Partly: they read {still}.")
     return Verdict(Standing.NOT_YET, f"Not yet: read as {still}.")
 
 
