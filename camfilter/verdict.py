@@ -53,14 +53,24 @@ def judge(measured: FaceMeasure, settings: ChainSettings) -> Verdict:
         unseen, other = surrogates, measured.attacked.after.label
     else:
         unseen, other = _misled(measured.held_out, settings), measured.held_out.after.label
+    if settings.mode is Mode.UNTARGETED:
+        unseen = unseen and other != truth  # it may have left an error of its own for the truth
     if surrogates and unseen:
-        return Verdict(Standing.GOOD, f"Protected: {truth} is not read.")
+        return Verdict(Standing.GOOD, _good(measured.attacked, settings))
     if surrogates:
         return Verdict(Standing.PARTLY, f"Partly: another reads {other}.")
     still = measured.attacked.after.label
     if unseen:
         return Verdict(Standing.PARTLY, f"Partly: they read {still}.")
     return Verdict(Standing.NOT_YET, f"Not yet: read as {still}.")
+
+
+def _good(change: Change, settings: ChainSettings) -> str:
+    if settings.mode is Mode.UNTARGETED:
+        return f"Protected: {change.before.label} is not read."
+    if settings.mode is Mode.HIDE:
+        return "Protected: readers are unsure."
+    return f"Protected: read as {change.after.label}."
 
 
 def _misled(change: Change, settings: ChainSettings) -> bool:

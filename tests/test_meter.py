@@ -57,6 +57,7 @@ def test_no_more_faces_are_measured_than_asked_for() -> None:
         ({}, (HAPPY, HAPPY), (HAPPY, SAD), Standing.PARTLY),
         ({}, (HAPPY, HAPPY), (HAPPY, HAPPY), Standing.NOT_YET),
         ({}, (HAPPY, HAPPY), None, Standing.NOT_YET),
+        ({}, (HAPPY, SAD), (SAD, HAPPY), Standing.PARTLY),
         ({"mode": "neutral"}, (NEUTRAL, NEUTRAL), (HAPPY, NEUTRAL), Standing.GOOD),
         ({"mode": "neutral"}, (HAPPY, SAD), (HAPPY, SAD), Standing.NOT_YET),
         ({"mode": "hide"}, (HAPPY, UNSURE), (HAPPY, UNSURE), Standing.GOOD),
@@ -90,6 +91,13 @@ def test_the_verdict_follows_the_aim_of_the_mode(
 def test_the_verdict_names_what_is_still_read() -> None:
     measured = FaceMeasure(Change(HAPPY, SAD), 1.0, 3, Change(HAPPY, HAPPY))
     assert "happiness" in judge(measured, ChainSettings()).text
+
+
+def test_a_good_verdict_says_nothing_that_was_not_read() -> None:
+    still_neutral = FaceMeasure(Change(NEUTRAL, NEUTRAL), 1.0, 3)
+    assert judge(still_neutral, ChainSettings.of({"mode": "neutral"})).text.endswith("as neutral.")
+    unsure = FaceMeasure(Change(HAPPY, UNSURE), 1.0, 3)
+    assert judge(unsure, ChainSettings.of({"mode": "hide"})).text.endswith("unsure.")
 
 
 def test_a_crop_is_cut_by_the_face_and_not_by_the_frame() -> None:
