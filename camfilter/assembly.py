@@ -11,6 +11,7 @@ from camfilter.faces.between import BetweenFrames
 from camfilter.faces.hold import HeldFaces
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.filter import FaceFilter
+from camfilter.meter import Meter
 from camfilter.over_time import ChainOverTime
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.base import Recogniser, Surrogate
@@ -76,8 +77,7 @@ def build_filter(
     *,
     stills: bool,
     seed: int = 0,
-    held_out: Recogniser | None = None,
-    most_measured: int | None = None,
+    meter: Meter | None = None,
     find_every: Callable[[], int] | None = None,
 ) -> FaceFilter:
     """The filter with MediaPipe's faces.
@@ -87,8 +87,7 @@ def build_filter(
         surrogate: the recogniser to attack.
         stills: True for unrelated pictures, False for a moving scene.
         seed: of what the chain over time draws at random.
-        held_out: a recogniser that is never attacked, to be measured, too.
-        most_measured: so many faces of a frame are measured at most; None measures all.
+        meter: says what recognisers read; None asks the surrogate alone.
         find_every: frames from one that the finder sees to the next, asked for each frame.
     """
     finder = MediaPipeFaces(stills=stills)
@@ -96,6 +95,5 @@ def build_filter(
     return FaceFilter(
         finder if stills else HeldFaces(BetweenFrames(finder, find_every)),
         chain,
-        held_out=held_out,
-        most_measured=most_measured,
+        meter=meter,
     )

@@ -13,8 +13,7 @@ from camfilter.compose import compose
 from camfilter.faces.base import Face, FaceFinder
 from camfilter.filtered import Filtered, PartTimes
 from camfilter.frames import RawFrame, Size
-from camfilter.meter import FaceMeasure, measure
-from camfilter.surrogate.base import Recogniser
+from camfilter.meter import AtOnce, FaceMeasure, Meter
 
 __all__ = ["FaceFilter", "FrameFilter"]
 
@@ -41,8 +40,7 @@ class FaceFilter:
     Args:
         finder: finds faces.
         chain: finds the perturbation; another one may take its place between two frames.
-        held_out: a recogniser that is never attacked, to be measured, too.
-        most_measured: so many faces of a frame are measured at most; None measures all.
+        meter: says what recognisers read; None asks the surrogate alone.
         clock: reads a monotonic time in seconds.
     """
 
@@ -51,14 +49,12 @@ class FaceFilter:
         finder: FaceFinder,
         chain: FaceChain,
         *,
-        held_out: Recogniser | None = None,
-        most_measured: int | None = None,
+        meter: Meter | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._finder = finder
         self.chain = chain
-        self._held_out = held_out
-        self._most_measured = most_measured
+        self._meter = meter or AtOnce()
         self._clock = clock
 
     def apply(self, raw: RawFrame) -> Filtered:
@@ -83,8 +79,7 @@ class FaceFilter:
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         """What recognisers read in the faces before and after; see `camfilter.meter`."""
-        surrogate = self.chain.surrogate
-        return measure(raw.pixels, filtered, surrogate, self._held_out, self._most_measured)
+        return self._meter.measure(raw.pixels, filtered, self.chain.surrogate)
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""

@@ -1,23 +1,28 @@
 """What recognisers read before and after: measured on the 8-bit picture that leaves.
 
 The chaining paper found that entropy follows protection; so the reading of the surrogates, and
-that of a recogniser which is never attacked, say while the filter runs whether it works.
+that of a recogniser which is never attacked, say while the filter runs whether it works. Pictures
+are measured by all recognisers at once, a live run by one of them at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from camfilter.faces.base import Face
 from camfilter.filtered import Filtered
 from camfilter.frames import Pixels, Size
 from camfilter.geometry import cut_crop
-from camfilter.surrogate.base import Recogniser
+from camfilter.surrogate.base import Recogniser, Surrogate
+from camfilter.surrogate.ensemble import log_mean, members_of
 from camfilter.surrogate.reading import Reading
 
-__all__ = ["Change", "FaceMeasure", "measure"]
+__all__ = ["AtOnce", "Change", "FaceMeasure", "InTurns", "Meter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,40 +60,90 @@ class FaceMeasure:
     held_out: Change | None = None
 
 
-def measure(
-    raw: Pixels,
-    filtered: Filtered,
-    surrogate: Recogniser,
-    held_out: Recogniser | None = None,
-    most_faces: int | None = None,
-) -> list[FaceMeasure]:
-    """Measure the faces of a frame. Costs two forward passes of each recogniser for each face.
+class Meter(Protocol):
+    """Says what recognisers read in the faces of a frame."""
 
-    Args:
-        raw: (height, width, 3) uint8, BGR.
-        filtered: what the filter made of it.
-        surrogate: the recogniser that is attacked.
-        held_out: another one.
-        most_faces: no more than so many, the first ones; None measures all.
+    def measure(self, raw: Pixels, filtered: Filtered, surrogate: Surrogate) -> list[FaceMeasure]:
+        """Measure a frame.
+
+        Args:
+            raw: (height, width, 3) uint8, BGR.
+            filtered: what the filter made of it.
+            surrogate: the recogniser that is attacked.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """Measures all faces by all recognisers, each with two forward passes for each face.
+
+    Attributes:
+        held_out: a recogniser that is never attacked, to be asked, too.
     """
-    faces = filtered.faces[:most_faces]
-    if not faces:
-        return []
-    attacked = _changes(raw, filtered, surrogate, len(faces))
-    others: Sequence[Change | None] = [None] * len(faces)
-    if held_out is not None:
-        others = _changes(raw, filtered, held_out, len(faces))
-    measures = []
-    for face, change, other in zip(faces, attacked, others, strict=True):
-        part = face.box.within(Size.of(raw)).slices()
-        error = filtered.pixels[part].astype(np.int32) - raw[part]
-        squared_error = float((error * error).sum(dtype=np.int64))
-        measures.append(FaceMeasure(change, squared_error, error.size, other))
-    return measures
+
+    held_out: Recogniser | None = None
+
+    def measure(self, raw: Pixels, filtered: Filtered, surrogate: Surrogate) -> list[FaceMeasure]:
+        """Measure a frame; see `Meter`."""
+        measures = []
+        for face in filtered.faces:
+            pair = raw, filtered.pixels
+            attacked = _change(_read(surrogate, face, *pair))
+            other = None if self.held_out is None else _change(_read(self.held_out, face, *pair))
+            measures.append(_measured(face, raw, filtered, attacked, other))
+        return measures
 
 
-def _changes(raw: Pixels, filtered: Filtered, recogniser: Recogniser, count: int) -> list[Change]:
-    faces, size_px = filtered.faces[:count], recogniser.size_px
-    crops = [cut_crop(pixels, face, size_px) for pixels in (raw, filtered.pixels) for face in faces]
-    readings = [Reading.of(logits) for logits in recogniser.read(np.stack(crops))]
-    return [Change(*pair) for pair in zip(readings[:count], readings[count:], strict=True)]
+@dataclass(slots=True)
+class InTurns:
+    """Measures the largest face, asking one recogniser after the other, one for each call.
+
+    So no frame pays for all of them. A face is measured once all were asked; from then on each
+    call replaces the oldest answer.
+
+    Attributes:
+        held_out: a recogniser that is never attacked, to be asked, too.
+    """
+
+    held_out: Recogniser | None = None
+    _asked: tuple[Recogniser, ...] = ()
+    _track: int = -1
+    _answers: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    _turn: int = 0
+
+    def measure(self, raw: Pixels, filtered: Filtered, surrogate: Surrogate) -> list[FaceMeasure]:
+        """Measure a frame; see `Meter`."""
+        if not filtered.faces:
+            return []
+        face, members = filtered.faces[0], members_of(surrogate)
+        asked = members if self.held_out is None else (*members, self.held_out)
+        if asked != self._asked or face.track != self._track:
+            self._asked, self._track = asked, face.track
+            self._answers, self._turn = {}, 0
+        turn = self._turn % len(asked)
+        self._turn += 1
+        self._answers[turn] = _read(asked[turn], face, raw, filtered.pixels)
+        if len(self._answers) < len(asked):
+            return []
+        attacked = _change(log_mean([self._answers[turn] for turn in range(len(members))]))
+        other = None if self.held_out is None else _change(self._answers[len(members)])
+        return [_measured(face, raw, filtered, attacked, other)]
+
+
+def _read(recogniser: Recogniser, face: Face, before: Pixels, after: Pixels) -> NDArray[np.float32]:
+    """Logits (2, 8) of one face in two pictures."""
+    crops = [cut_crop(pixels, face, recogniser.size_px) for pixels in (before, after)]
+    return recogniser.read(np.stack(crops))
+
+
+def _change(logits: NDArray[np.float32]) -> Change:
+    return Change(Reading.of(logits[0]), Reading.of(logits[1]))
+
+
+def _measured(
+    face: Face, raw: Pixels, filtered: Filtered, attacked: Change, held_out: Change | None
+) -> FaceMeasure:
+    part = face.box.within(Size.of(raw)).slices()
+    before = raw[part]
+    squared_error = cv2.norm(before, filtered.pixels[part], cv2.NORM_L2SQR) if before.size else 0.0
+    return FaceMeasure(attacked, float(squared_error), before.size, held_out)

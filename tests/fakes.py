@@ -86,8 +86,10 @@ class LinearSurrogate:
         rng = np.random.default_rng(seed)
         self.weights = rng.normal(0, 1, (8, size_px * size_px)).astype(np.float32)
         self.stages: list[Stage] = []
+        self.reads = 0
 
     def read(self, pictures: Crops) -> NDArray[np.float32]:
+        self.reads += 1
         return (pictures.reshape(len(pictures), -1) - 0.5) @ self.weights.T
 
     def probabilities(self, pictures: Crops) -> NDArray[np.float32]:

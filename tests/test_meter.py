@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from camfilter.meter import Change, FaceMeasure, measure
+from camfilter.meter import AtOnce, Change, FaceMeasure, InTurns
 from camfilter.settings import ChainSettings
+from camfilter.surrogate.ensemble import Ensemble
 from camfilter.surrogate.reading import Reading
 from camfilter.verdict import Standing, judge
 from fakes import LinearSurrogate, face_at, filtered, raw_frame
@@ -22,11 +23,11 @@ UNSURE = Reading("happiness", 0.2, 2.8)
 def test_before_is_read_in_the_raw_picture_and_after_in_the_one_that_leaves() -> None:
     surrogate, raw = LinearSurrogate(8), raw_frame(3)
     same = replace(filtered(raw, faces=FACES), pixels=raw.pixels.copy())
-    found = measure(raw.pixels, same, surrogate)
+    found = AtOnce().measure(raw.pixels, same, surrogate)
     assert [face.attacked.before for face in found] == [face.attacked.after for face in found]
     assert not any(face.attacked.fooled or face.squared_error for face in found)
     changed = replace(same, pixels=255 - raw.pixels)
-    for face, clean in zip(measure(raw.pixels, changed, surrogate), found, strict=True):
+    for face, clean in zip(AtOnce().measure(raw.pixels, changed, surrogate), found, strict=True):
         assert face.attacked.before == clean.attacked.before
         assert face.attacked.after != clean.attacked.after
         assert face.squared_error > 0
@@ -34,18 +35,48 @@ def test_before_is_read_in_the_raw_picture_and_after_in_the_one_that_leaves() ->
 
 def test_the_held_out_recogniser_is_asked_at_its_own_size() -> None:
     raw = raw_frame(3)
-    found = measure(raw.pixels, filtered(raw, 2, FACES), LinearSurrogate(8), LinearSurrogate(6))
+    meter = AtOnce(LinearSurrogate(6))
+    found = meter.measure(raw.pixels, filtered(raw, 2, FACES), LinearSurrogate(8))
     assert all(face.held_out is not None for face in found)
     assert found[0].held_out != found[0].attacked
 
 
-def test_no_more_faces_are_measured_than_asked_for() -> None:
+def test_a_frame_without_a_face_measures_nothing() -> None:
     raw = raw_frame(3)
-    both = filtered(raw, 2, FACES)
-    everyone = measure(raw.pixels, both, LinearSurrogate(8))
-    assert len(everyone) == 2
-    assert measure(raw.pixels, both, LinearSurrogate(8), most_faces=1) == everyone[:1]
-    assert measure(raw.pixels, filtered(raw), LinearSurrogate(8)) == []
+    for meter in (AtOnce(LinearSurrogate(6)), InTurns(LinearSurrogate(6))):
+        assert meter.measure(raw.pixels, filtered(raw), LinearSurrogate(8)) == []
+
+
+def test_in_turns_says_of_a_still_scene_what_at_once_says_of_its_largest_face() -> None:
+    raw, held_out = raw_frame(3), LinearSurrogate(6)
+    done = filtered(raw, 2, FACES)
+    both = Ensemble([LinearSurrogate(8), LinearSurrogate(8, seed=2)])
+    meter = InTurns(held_out)
+    found = [meter.measure(raw.pixels, done, both) for _ in range(4)]
+    assert found[:2] == [[], []]
+    assert found[2] == AtOnce(held_out).measure(raw.pixels, done, both)[:1]
+    assert found[3] == found[2]
+
+
+def test_in_turns_asks_one_recogniser_a_call() -> None:
+    raw, asked = raw_frame(3), [LinearSurrogate(8), LinearSurrogate(8, seed=2), LinearSurrogate(6)]
+    meter, done = InTurns(asked[2]), filtered(raw, 2, FACES)
+    for call in range(6):
+        meter.measure(raw.pixels, done, Ensemble(asked[:2]))
+        assert sum(each.reads for each in asked) == call + 1
+    assert [each.reads for each in asked] == [2, 2, 2]
+
+
+def test_another_face_or_surrogate_is_measured_from_the_beginning() -> None:
+    raw, meter = raw_frame(3), InTurns(LinearSurrogate(6))
+    here, there = (replace(FACES[0], track=number) for number in (1, 2))
+    surrogate = LinearSurrogate(8)
+    seen = [
+        meter.measure(raw.pixels, filtered(raw, 2, [face]), surrogate)
+        for face in (here, here, there, there, here)
+    ]
+    assert [len(measures) for measures in seen] == [0, 1, 0, 1, 0]
+    assert meter.measure(raw.pixels, filtered(raw, 2, [here]), LinearSurrogate(8, seed=2)) == []
 
 
 @pytest.mark.parametrize(
@@ -104,6 +135,8 @@ def test_a_crop_is_cut_by_the_face_and_not_by_the_frame() -> None:
     surrogate, raw = LinearSurrogate(8), raw_frame(5)
     pixels = raw.pixels.copy()
     pixels[:, 18:] = np.roll(pixels[:, 18:], 3, axis=0)  # the second face only
-    one = measure(raw.pixels, replace(filtered(raw, faces=FACES), pixels=pixels), surrogate)
+    one = AtOnce().measure(
+        raw.pixels, replace(filtered(raw, faces=FACES), pixels=pixels), surrogate
+    )
     assert one[0].attacked.before == one[0].attacked.after
     assert one[1].attacked.before != one[1].attacked.after

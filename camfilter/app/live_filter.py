@@ -15,7 +15,7 @@ from camfilter.filter import FaceFilter
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame
 from camfilter.governor import FULL_EFFORT, Effort, Governor
-from camfilter.meter import FaceMeasure
+from camfilter.meter import FaceMeasure, InTurns
 from camfilter.over_time import ChainOverTime
 from camfilter.surrogate.base import Surrogate
 
@@ -152,8 +152,7 @@ class LiveFilter:
             settings,
             surrogate,
             stills=False,
-            held_out=open_held_out(),
-            most_measured=1,
+            meter=InTurns(open_held_out()),
             find_every=lambda: self._governor.effort.find_every,
         )
 

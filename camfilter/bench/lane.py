@@ -18,7 +18,7 @@ from camfilter.filter import FrameFilter
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame
 from camfilter.guard import Guard, GuardState
-from camfilter.meter import FaceMeasure
+from camfilter.meter import FaceMeasure, InTurns
 from camfilter.protector import Protector
 from camfilter.report import RunReport
 from camfilter.settings import ChainSettings
@@ -30,15 +30,13 @@ __all__ = ["PARTS", "Lane", "filter_of"]
 PARTS: Final = ("convert", "detect", "chain", "compose", "guard", "sink")
 """Parts of the way, in order. guard holds all that is around the filter: proof and copy."""
 
-_MEASURE_EVERY: Final = 10
+_MEASURE_EVERY: Final = 2
 """As a live run does it."""
 
 
 def filter_of(settings: ChainSettings, surrogate: Surrogate) -> FrameFilter:
     """The filter of a live run."""
-    return build_filter(
-        settings, surrogate, stills=False, held_out=open_held_out(), most_measured=1
-    )
+    return build_filter(settings, surrogate, stills=False, meter=InTurns(open_held_out()))
 
 
 class Lane:

@@ -18,6 +18,7 @@ from camfilter.cli.summary import in_words, prove_writable, write_json
 from camfilter.errors import NothingProtected, SettingError
 from camfilter.frames import RawFrame
 from camfilter.guard import Guard, GuardState, ProtectedFrame
+from camfilter.meter import AtOnce
 from camfilter.pipeline import run_every_frame
 from camfilter.protector import Protector
 from camfilter.report import RunReport
@@ -46,7 +47,7 @@ def demo(
     video, picture = out / "demo.mp4", out / "demo.png"
     source, guard, report = DemoSource(), Guard(), RunReport()
     protector = Protector(
-        lambda: build_filter(settings, surrogate, stills=False, held_out=open_held_out()),
+        lambda: build_filter(settings, surrogate, stills=False, meter=AtOnce(open_held_out())),
         guard,
         report,
         budget_levels=lambda: settings.budget_levels,

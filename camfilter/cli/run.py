@@ -36,6 +36,7 @@ from camfilter.errors import NothingProtected
 from camfilter.filter import FaceFilter
 from camfilter.frames import Size
 from camfilter.guard import Guard
+from camfilter.meter import AtOnce
 from camfilter.pipeline import run_every_frame
 from camfilter.protector import Protector
 from camfilter.report import RunReport
@@ -148,7 +149,7 @@ def _bring(
     guard, report = Guard(), RunReport()
 
     def build() -> FaceFilter:
-        return build_filter(settings, surrogate, stills=info.stills, held_out=open_held_out())
+        return build_filter(settings, surrogate, stills=info.stills, meter=AtOnce(open_held_out()))
 
     protector = Protector(build, guard, report, budget_levels=lambda: settings.budget_levels)
     names = source.names if isinstance(source, PictureSource) else ()

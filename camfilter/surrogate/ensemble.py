@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from camfilter.surrogate.base import Crops, Stage, StageResult, Surrogate
 from camfilter.surrogate.reading import softmax
 
-__all__ = ["Ensemble", "members_of", "resized"]
+__all__ = ["Ensemble", "log_mean", "members_of", "resized"]
 
 _LEAST_PROBABILITY = 1e-6
 
@@ -50,11 +50,7 @@ class Ensemble:
         Args:
             pictures: (faces, size, size) luma in [0, 1].
         """
-        probabilities = [
-            softmax(member.read(resized(pictures, member.size_px))) for member in self.members
-        ]
-        mean = np.mean(probabilities, axis=0)
-        return np.asarray(np.log(np.maximum(mean, _LEAST_PROBABILITY)), np.float32)
+        return log_mean([member.read(resized(pictures, member.size_px)) for member in self.members])
 
     def take(self, stage: Stage) -> StageResult:
         """Take one stage on the next member; its gradient is carried to the ensemble's grid."""
@@ -76,6 +72,16 @@ class Ensemble:
         return StageResult(
             np.asarray(stepped, np.float32), np.asarray(momentum, np.float32), found.logits
         )
+
+
+def log_mean(logits: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Logarithm of the mean probabilities of several recognisers.
+
+    Args:
+        logits: one (faces, 8) for each.
+    """
+    mean = np.mean([softmax(each) for each in logits], axis=0)
+    return np.asarray(np.log(np.maximum(mean, _LEAST_PROBABILITY)), np.float32)
 
 
 def members_of(surrogate: Surrogate) -> tuple[Surrogate, ...]:
