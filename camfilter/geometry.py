@@ -8,7 +8,7 @@ counts them.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from camfilter.faces.base import Box, Face, Points
 from camfilter.frames import Pixels, Size
 
-__all__ = ["Crop", "Similarity", "cut_crop", "fit_similarity", "frame_to_grid", "outline_mask"]
+__all__ = [
+    "BILINEAR_SHRINK",
+    "Crop",
+    "Similarity",
+    "cut_crop",
+    "fit_similarity",
+    "frame_to_grid",
+    "outline_mask",
+]
 
 Similarity: TypeAlias = NDArray[np.float64]
 """(2, 3) float64 matrix of a rotation, a uniform scale and a shift."""
@@ -25,8 +33,9 @@ Similarity: TypeAlias = NDArray[np.float64]
 Crop: TypeAlias = NDArray[np.float32]
 """(size, size) float32 luma in [0, 1], or a change of luma on the same grid."""
 
-# Bilinear sampling skips pixels when it shrinks by more; the rest is averaged away first.
-_BILINEAR_SHRINK = 1.5
+BILINEAR_SHRINK: Final = 1.5
+"""Bilinear sampling skips pixels when it shrinks by more; the rest is averaged away first."""
+
 _MASK_OVERSAMPLING = 4
 
 
@@ -75,14 +84,13 @@ def cut_crop(pixels: Pixels, face: Face, size_px: int) -> Crop:
     part = Box.around(corners).within(Size.of(pixels))
     if part.area == 0:
         part = Box(0, 0, pixels.shape[1], pixels.shape[0])
-    luma = cv2.cvtColor(pixels[part.slices()], cv2.COLOR_BGR2GRAY)
     matrix = frame_to_grid(face.to_unit, size_px, part.left, part.top)
-    grid_per_px = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    shrink = grid_per_px * _BILINEAR_SHRINK
+    shrink = float(np.hypot(matrix[0, 0], matrix[1, 0])) * BILINEAR_SHRINK
+    luma = cv2.cvtColor(pixels[_even(part, shrink).slices()], cv2.COLOR_BGR2GRAY)
     if shrink < 1:
         height, width = luma.shape
         small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-        luma = cv2.resize(luma, small, interpolation=cv2.INTER_AREA)
+        luma = shrunk(np.asarray(luma, np.float32), small)
         scale_x, scale_y = width / small[0], height / small[1]
         shift = matrix[:, :2] @ np.array([(scale_x - 1) / 2, (scale_y - 1) / 2])
         matrix = np.column_stack(
@@ -92,6 +100,33 @@ def cut_crop(pixels: Pixels, face: Face, size_px: int) -> Crop:
         luma, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(np.multiply(crop, np.float32(1 / 255)), np.float32)
+
+
+def shrunk(luma: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A smaller picture, areas averaged: by exact halves first, which takes a third of the time.
+
+    Args:
+        luma: (height, width) float32; even sides can be halved.
+        size: width and height of the result, no greater than those of the picture.
+    """
+    height, width = luma.shape
+    while width >= 2 * size[0] and height >= 2 * size[1] and not (width % 2 or height % 2):
+        width, height = width // 2, height // 2
+        luma = np.asarray(
+            cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA), np.float32
+        )
+    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _even(part: Box, shrink: float) -> Box:
+    """A part that can be halved as often as it is to be shrunk, a few pixels smaller."""
+    width, height = part.right - part.left, part.bottom - part.top
+    step = 1
+    while step * shrink <= 0.5 and min(width, height) >= 8 * step:
+        step *= 2
+    return Box(
+        part.left, part.top, part.left + width // step * step, part.top + height // step * step
+    )
 
 
 def outline_mask(face: Face, size_px: int) -> Crop:

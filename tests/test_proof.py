@@ -116,7 +116,7 @@ def test_frames_are_remembered_as_a_thin_copy() -> None:
     old.pixels[:] = 0
     with pytest.raises(FilterFault, match="an earlier frame"):
         frames.refuse_again(now, before, [FACE])
-    assert sum(thin.nbytes for thin in frames._thin) <= before.nbytes / 16
+    assert sum(thin.nbytes for thin in frames._thin) <= before.nbytes / 4
 
 
 def test_eight_frames_are_remembered() -> None:
