@@ -17,7 +17,7 @@ from camfilter.chain import scheduled_target
 from camfilter.expressions import EXPRESSIONS
 from camfilter.settings import LEAST_LIKELY, ChainSettings, Mode
 
-__all__ = ["DECOYS", "Decoys", "goal"]
+__all__ = ["DECOYS", "Decoys", "goal", "is_turned"]
 
 DECOYS: Final = ("sadness", "anger")
 """Rare in calls, so that not being the truth tells little, and in reach of a small change."""
@@ -31,6 +31,8 @@ _PATIENCE_STAGES: Final = 16
 _DECAY: Final = 0.7
 _UNMOVED: Final = 0.4
 _HOPELESS: Final = 0.75
+_SURE_LOGITS: Final = 2.0
+_FLAT_LOGITS: Final = 1.0
 
 
 class Decoys:
@@ -134,3 +136,19 @@ def goal(
     if target == LEAST_LIKELY:
         return np.asarray(one_hot[int(belief.argmin())])
     return np.asarray(one_hot[EXPRESSIONS.index(target)])
+
+
+def is_turned(mode: Mode, logits: NDArray[np.float32], truth: int, aim: int) -> bool:
+    """Whether a surrogate reads what it shall, and will on another picture of the face, too.
+
+    Args:
+        mode: what shall be read.
+        logits: (8,) its answer to the protected face.
+        truth: index of what it reads in the clean face.
+        aim: index of what the stages approach.
+    """
+    if mode is Mode.HIDE:
+        return float(logits.max() - np.median(logits)) < _FLAT_LOGITS
+    if mode is Mode.UNTARGETED:
+        return float(np.delete(logits, truth).max() - logits[truth]) > _SURE_LOGITS
+    return float(logits[aim] - np.delete(logits, aim).max()) > _SURE_LOGITS

@@ -1,8 +1,8 @@
 """The chain over time: its stages are spread over the frames, and the change stays with the face.
 
 Each face keeps a texture on the grid of its own crop. A similarity transform from the face's
-landmarks carries it from frame to frame; every frame gives it one or two stages more, each
-on another surrogate and another view. So the face wears a steady texture that a video codec
+landmarks carries it from frame to frame; every frame gives it a stage more, each on another
+surrogate and another view. So the face wears a steady texture that a video codec
 sends once, the length of the chain is paid little by little, and many views make it hold for
 recognisers that nobody knows.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camfilter.chain import Perturbation
-from camfilter.decoy import Decoys, goal
+from camfilter.decoy import Decoys, goal, is_turned
 from camfilter.faces.base import Face
 from camfilter.frames import Pixels
 from camfilter.geometry import Crop, cut_crop, outline_mask
@@ -43,6 +43,8 @@ _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
 _SETTLED_STEP: Final = 2 / 3
+_LEAST_STEP: Final = 0.1
+_PATIENCE_STAGES: Final = 30
 _LEAST_LEVELS: Final = 1.0
 
 
@@ -57,13 +59,16 @@ class Recipe:
         full_steps: every cell moves by a full step, as in FGSM; False moves those less whose
             gradient is unclear, which flickers less.
         press: a texture is flattened by resampling; so much more brings pixels to the budget.
+        kept: how much of the momentum stays from stage to stage, beside what the settings say:
+            each stage sees another surrogate, so what is old misleads.
     """
 
     reach: ViewRange = field(default_factory=ViewRange)
     decoys: bool = True
     masked: bool = True
     full_steps: bool = False
-    press: float = 1.4
+    press: float = 1.6
+    kept: float = 0.8
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +84,7 @@ class _Worn:
         read_frame: frame of the newest clean reading.
         frame: frame in which it was worn last.
         aim: index of the expression that the newest stage approached.
+        aimed_at_stage: the stage that approached it first.
         decoys: what it shall be read as, in mode untargeted.
         turns: which surrogate comes next.
     """
@@ -93,6 +99,7 @@ class _Worn:
     read_frame: int = 0
     frame: int = 0
     aim: int = -1
+    aimed_at_stage: int = 0
 
 
 class ChainOverTime:
@@ -139,7 +146,7 @@ class ChainOverTime:
             faces: of this frame, one or more; `track` says which are the same as before.
 
         Returns:
-            One change of luma for each face, (faces, 48, 48); up to 1.4 times the budget, to which
+            One change of luma for each face, (faces, 48, 48); up to 1.6 times the budget, to which
             the composition limits each pixel.
         """
         self._frame += 1
@@ -218,27 +225,28 @@ class ChainOverTime:
         member = self._members[turn]
         view = draw_view(self._random, self._recipe.reach)
         size_px = member.size_px
-        budget = np.float32(self.settings.budget)
-        worn = view.see_change(self._press() * state.texture * mask, size_px)
-        change = np.clip(worn, -budget, budget)
+        worn = self._press() * state.texture * mask
+        change = view.see_change(worn, size_px, settings.budget)
         seen = view.light(np.clip(view.see(state.seen, size_px) + change, 0, 1))
         decoys = state.decoys if self._recipe.decoys else None
         label = goal(settings, state.beliefs, turn, decoys, state.stages)
         aim = int(label.argmax())
         if aim != state.aim:
-            state.aim, state.momentum = aim, np.zeros_like(state.momentum)
+            state.aim, state.aimed_at_stage = aim, state.stages
+            state.momentum = np.zeros_like(state.momentum)
         still = np.zeros((1, size_px, size_px), np.float32)
         none = np.zeros(1, np.float32)
         found = member.take(
             Stage(seen[None], label[None], none, still, still, still, still, decay=0.0)
         )
-        truth_is_read = found.logits[0].argmax() == state.beliefs[turn].argmax()
-        state.decoys.hear(turn, truth_is_read=bool(truth_is_read))
-        state.turns.hear(turn, truth_is_read=bool(truth_is_read))
+        logits, truth = found.logits[0], int(state.beliefs[turn].argmax())
+        state.decoys.hear(turn, truth_is_read=bool(logits.argmax() == truth))
+        state.turns.hear(turn, turned=is_turned(settings.mode, logits, truth, aim))
         gradient = view.carry_back(found.momentum[0], GRID_PX) * mask
         weight = float(np.abs(gradient).sum())
         if weight > 0:
-            state.momentum = settings.momentum * state.momentum - gradient / np.float32(weight)
+            kept = np.float32(self._recipe.kept * settings.momentum)
+            state.momentum = kept * state.momentum - gradient / np.float32(weight)
         size = float(np.abs(state.momentum).mean())
         state.stages += 1
         if size == 0:
@@ -268,9 +276,16 @@ class ChainOverTime:
         return np.maximum(hiding * fade, least) * np.ones_like(state.texture)
 
     def _step(self, state: _Worn) -> float:
-        """Step of the next stage: large while the texture is new, small once it has settled."""
+        """Step of the next stage: large while the texture is new, small once all are turned.
+
+        What was not turned in a second will hardly be, and shall not flicker for ever.
+        """
         step = self.settings.step_size
-        return step if state.stages <= self.settings.chain_length else step * _SETTLED_STEP
+        if state.stages <= self.settings.chain_length:
+            return step
+        patience = _PATIENCE_STAGES / max(_PATIENCE_STAGES, state.stages - state.aimed_at_stage)
+        need = min(1.0, 2 * state.turns.need) * patience
+        return step * _SETTLED_STEP * max(_LEAST_STEP, need)
 
     def _forget_lost(self) -> None:
         """Faces that are gone give up their texture; the newest may start the next face."""

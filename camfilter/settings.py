@@ -148,7 +148,7 @@ class ChainSettings(BaseModel):
     epsilon: Epsilon = 6 / LEVELS
     chaining: Chaining = Chaining.OVER_TIME
     chain_length: int = Field(default=10, ge=1, le=MAX_CHAIN_LENGTH)
-    stages_per_frame: int = Field(default=2, ge=1, le=MAX_STAGES_PER_FRAME)
+    stages_per_frame: int = Field(default=1, ge=1, le=MAX_STAGES_PER_FRAME)
     step: Step | None = None
     momentum: float = Field(default=1.0, ge=0, le=1)
     projection: Projection = Projection.BALL

@@ -1,4 +1,4 @@
-"""Which surrogate takes the next stage: those that still read the truth come oftener."""
+"""Which surrogate takes the next stage: those that are not yet turned for sure come oftener."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Turns:
     """Turns of some surrogates on one face, dealt out by need.
 
     Each surrogate saves up credit at every turn: a quarter, and up to one more the oftener it
-    reads the truth all the same. The richest is next and pays what all have saved, so every one
-    comes again and again.
+    was not turned for sure. The richest is next and pays what all have saved, so every one comes
+    again and again.
 
     Args:
         count: of surrogates, one or more.
@@ -35,6 +35,11 @@ class Turns:
         self._credit[chosen] -= gain.sum()
         return chosen
 
-    def hear(self, surrogate: int, *, truth_is_read: bool) -> None:
-        """Learn whether it read the truth in the newest stage all the same."""
-        self._need[surrogate] = _DECAY * self._need[surrogate] + (1 - _DECAY) * truth_is_read
+    @property
+    def need(self) -> float:
+        """How many of the surrogates were not turned for sure lately, as a share."""
+        return float(self._need.mean())
+
+    def hear(self, surrogate: int, *, turned: bool) -> None:
+        """Learn whether it read in the newest stage what it shall read, and that for sure."""
+        self._need[surrogate] = _DECAY * self._need[surrogate] + (1 - _DECAY) * (not turned)

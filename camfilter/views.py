@@ -7,14 +7,18 @@ light the face in their own way (input diversity, DI-FGSM).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from camfilter.geometry import Crop, Similarity
+from camfilter.geometry import BILINEAR_SHRINK, Crop, Similarity
 
 __all__ = ["View", "ViewRange", "draw_view"]
+
+_ENLARGED: Final = 2
+"""A face of 100 px or more in the frame flattens its change as much as this does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,10 @@ class ViewRange:
         log_gain: natural logarithm of the contrast.
     """
 
-    rotate_deg: float = 10.0
-    log_scale: float = 0.15
-    shift: float = 0.06
-    log_gain: float = 0.15
+    rotate_deg: float = 7.0
+    log_scale: float = 0.1
+    shift: float = 0.04
+    log_gain: float = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,9 +60,26 @@ class View:
         """
         return _warp(picture, self.unit_to_view, size_px, cv2.BORDER_REPLICATE)
 
-    def see_change(self, change: Crop, size_px: int) -> Crop:
-        """A change of the face, as the view shows it; 0 outside."""
-        return _warp(change, self.unit_to_view, size_px, cv2.BORDER_CONSTANT)
+    def see_change(self, change: Crop, size_px: int, most: float) -> Crop:
+        """A change of the face, as the view shows it once a frame has carried it; 0 outside.
+
+        A frame has more pixels than the change has cells, and a crop fewer: enlarging, limiting
+        and shrinking flatten it, and so it is done here, too.
+
+        Args:
+            change: (s, s) float32 on the unit square of the face.
+            size_px: width and height of the result.
+            most: greatest change of a pixel in the frame.
+        """
+        enlarged_px, shrunk_px = _ENLARGED * change.shape[0], round(BILINEAR_SHRINK * size_px)
+        carried = cv2.resize(change, (enlarged_px, enlarged_px), interpolation=cv2.INTER_LINEAR)
+        limited: Crop = np.asarray(np.clip(carried, -most, most), np.float32)
+        if shrunk_px < enlarged_px:
+            size = (shrunk_px, shrunk_px)
+            limited = np.asarray(
+                cv2.resize(limited, size, interpolation=cv2.INTER_AREA), np.float32
+            )
+        return _warp(limited, self.unit_to_view, size_px, cv2.BORDER_CONSTANT)
 
     def light(self, picture: Crop) -> Crop:
         """A picture with the view's contrast, in [0, 1]."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camfilter.decoy import DECOYS, Decoys, goal
+from camfilter.decoy import DECOYS, Decoys, goal, is_turned
 from camfilter.expressions import EXPRESSIONS
-from camfilter.settings import ChainSettings
+from camfilter.settings import ChainSettings, Mode
 
 
 def beliefs(*names: str) -> np.ndarray:
@@ -126,3 +126,25 @@ def test_a_schedule_ends_with_its_last_target_and_stays_there() -> None:
         EXPRESSIONS[int(aim("anger", decoys(), stage, **values).argmax())] for stage in range(9)
     ]
     assert seen == ["happiness"] * 2 + ["fear"] * 7
+
+
+@pytest.mark.parametrize(
+    ("mode", "logits", "turned"),
+    [
+        (Mode.UNTARGETED, {"happiness": 1.0, "anger": 4.0}, True),
+        (Mode.UNTARGETED, {"happiness": 1.0, "anger": 2.0}, False),
+        (Mode.UNTARGETED, {"happiness": 4.0, "anger": 1.0}, False),
+        (Mode.UNTARGETED, {"happiness": 1.0, "fear": 4.0}, True),
+        (Mode.TARGETED, {"happiness": 1.0, "anger": 4.0}, True),
+        (Mode.TARGETED, {"happiness": 1.0, "fear": 4.0}, False),
+        (Mode.NEUTRAL, {"anger": 3.0, "happiness": 2.0}, False),
+        (Mode.HIDE, {"anger": 0.5}, True),
+        (Mode.HIDE, {"anger": 3.0}, False),
+    ],
+)
+def test_a_surrogate_is_turned_once_it_reads_what_it_shall_for_sure(
+    mode: Mode, logits: dict[str, float], turned: bool
+) -> None:
+    answer = np.array([logits.get(name, 0.0) for name in EXPRESSIONS], np.float32)
+    truth, aim = EXPRESSIONS.index("happiness"), EXPRESSIONS.index("anger")
+    assert is_turned(mode, answer, truth, aim) is turned

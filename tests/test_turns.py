@@ -11,7 +11,7 @@ def taken(turns: Turns, stages: int, *unmoved: bool) -> Counter[int]:
     for _ in range(stages):
         surrogate = turns.take()
         seen[surrogate] += 1
-        turns.hear(surrogate, truth_is_read=unmoved[surrogate])
+        turns.hear(surrogate, turned=not unmoved[surrogate])
     return seen
 
 
@@ -19,7 +19,7 @@ def test_the_first_turns_go_to_each_once() -> None:
     assert taken(Turns(4), 4, True, True, True, True) == Counter(range(4))
 
 
-def test_who_still_reads_the_truth_comes_oftener_and_nobody_is_left_out() -> None:
+def test_who_is_not_turned_comes_oftener_and_nobody_is_left_out() -> None:
     turns = Turns(4)
     taken(turns, 20, False, False, True, False)
     seen = taken(turns, 80, False, False, True, False)
@@ -35,3 +35,14 @@ def test_equal_needs_give_equal_turns() -> None:
 
 def test_one_surrogate_takes_all() -> None:
     assert taken(Turns(1), 5, False) == {0: 5}
+
+
+def test_the_need_falls_as_surrogates_are_turned_and_comes_back() -> None:
+    turns = Turns(4)
+    assert turns.need == 1
+    taken(turns, 60, False, False, True, False)
+    assert 0.2 < turns.need < 0.3
+    taken(turns, 60, False, False, False, False)
+    assert turns.need < 0.01
+    taken(turns, 60, True, True, False, False)
+    assert 0.4 < turns.need < 0.6
