@@ -17,7 +17,7 @@ from camfilter.settings import ChainSettings
 from camfilter.surrogate.provider import Provider
 from camfilter.thread_limits import thread_variables
 
-__all__ = ["run_on_ray"]
+__all__ = ["joined", "run_on_ray"]
 
 _SILENT: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """Ray sends usage figures to its makers unless it is told not to."""
@@ -45,14 +45,19 @@ def run_on_ray(
     Raises:
         SettingError: Ray is not installed, or there is no cluster at the address.
     """
-    ray = _joined(address)
+    ray = joined(address)
     try:
         _spread(ray, tasks, settings, provider, on_done)
     finally:
         ray.shutdown()
 
 
-def _joined(address: str) -> Any:
+def joined(address: str) -> Any:
+    """The module ray, once this process is part of a cluster; shut it down when done.
+
+    Raises:
+        SettingError: Ray is not installed, or there is no cluster at the address.
+    """
     os.environ.update(_SILENT)
     try:
         ray = import_module("ray")
