@@ -18,10 +18,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from camfilter.assembly import build_filter, open_surrogate
+from camfilter.assembly import build_filter, open_held_out, open_surrogate
 from camfilter.bench.scene import Scene
 from camfilter.frames import RawFrame, Size
 from camfilter.guard import Guard, GuardState, ProtectedFrame
+from camfilter.meter import InTurns
 from camfilter.pipeline import run_every_frame
 from camfilter.protector import Protector
 from camfilter.report import RunReport
@@ -99,7 +100,10 @@ def main(
     surrogate = open_surrogate(settings.surrogate, Provider.CPU)
     guard, report = Guard(), RunReport()
     protector = Protector(
-        lambda: build_filter(settings, surrogate, stills=False), guard, report, measure_every=10
+        lambda: build_filter(settings, surrogate, stills=False, meter=InTurns(open_held_out())),
+        guard,
+        report,
+        measure_every=2,
     )
     # An hour has sixty readings; a shorter run has as many, closer together.
     every = max(1, round(minutes * 60 * RATE_HZ / 60))

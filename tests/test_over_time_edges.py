@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
-from camfilter.over_time import ChainOverTime, _alike
+from camfilter.over_time import ChainOverTime, Recipe, _alike
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.base import Crops, Stage, StageResult
 from camfilter.surrogate.ensemble import Ensemble
+from camfilter.turns import Turns
+from camfilter.views import ViewRange
 from fakes import LinearSurrogate, face_at, noise
 
 
@@ -138,3 +141,75 @@ def test_another_aim_begins_with_a_momentum_of_its_own() -> None:
     assert state.stages == 12
     # Eight stages approached fear and four anger; each adds a gradient whose size is one.
     assert float(np.abs(state.momentum).sum()) <= 4 + 1e-4
+
+
+def test_a_stage_sees_the_face_with_the_change_it_wears() -> None:
+    surrogate = LinearSurrogate(16)
+    straight = Recipe(reach=ViewRange(0, 0, 0, 0), masked=False)
+    works = ChainOverTime(surrogate, ChainSettings.of({"mode": "neutral"}), recipe=straight)
+    face, pixels = replace(face_at(60, 60, 50), track=0), noise(160, 120)
+    for _ in range(12):
+        found = works.perturb_faces(pixels, [face])
+    works.perturb_faces(pixels, [face])
+    seen, clean = surrogate.stages[-1].picture[0], surrogate.stages[0].picture[0]
+    change = cv2.resize(found.delta[0], (16, 16), interpolation=cv2.INTER_AREA)
+    assert np.abs(seen - clean).max() <= 6 / 255 + 1e-6
+    assert np.corrcoef((seen - clean).ravel(), change.ravel())[0, 1] > 0.9
+
+
+def test_the_face_that_comes_next_starts_with_what_the_lost_one_wore() -> None:
+    works, pixels = chain(mode="neutral"), noise(160, 120)
+    one, other = (replace(face_at(60, 60, 50), track=track) for track in (0, 9))
+    for _ in range(5):
+        works.perturb_faces(pixels, [one])
+    (before,) = (state.texture.copy() for state in works._worn.values())
+    works.perturb_faces(pixels, [replace(face_at(110, 60, 30), track=4)])
+    assert list(works._worn) == [4]
+    assert works._lost is not None
+    assert np.array_equal(works._lost.texture, before)
+    texture = works._start(works._worn[4].seen, works._lost).texture
+    assert np.array_equal(texture, before)
+    assert texture is not works._lost.texture
+    works.perturb_faces(pixels, [other])
+    assert list(works._worn) == [9]
+
+
+def test_what_a_lost_face_wore_is_forgotten_after_ten_seconds() -> None:
+    works, pixels = chain(mode="neutral", chain_length=1), noise(80, 60)
+    works.perturb_faces(pixels, [replace(face_at(30, 30, 24), track=0)])
+    stays = [replace(face_at(50, 30, 24), track=1)]
+    for _ in range(300):
+        works.perturb_faces(pixels, stays)
+    assert works._lost is not None
+    works.perturb_faces(pixels, stays)
+    assert works._lost is None
+
+
+@pytest.mark.parametrize(
+    ("stages", "aimed_at", "turned", "wanted"),
+    [
+        (10, 0, 0, 1.0),
+        (11, 0, 0, 2 / 3),
+        (40, 10, 0, 2 / 3),
+        (60, 0, 0, 1 / 3),
+        (80, 20, 0, 1 / 3),
+        (20, 0, 4, 2 / 3),
+        (20, 0, 60, 0.1 * 2 / 3),
+        (9999, 0, 0, 0.1 * 2 / 3),
+    ],
+)
+def test_the_step_is_small_once_all_are_turned_or_have_not_been_for_long(
+    stages: int, aimed_at: int, turned: int, wanted: float
+) -> None:
+    """Of two surrogates one is turned for so many stages; a need of a half still counts whole."""
+    works = ChainOverTime(
+        Ensemble([LinearSurrogate(16), LinearSurrogate(16, seed=2)]), ChainSettings()
+    )
+    works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+    (state,) = works._worn.values()
+    state.turns, state.stages, state.aimed_at_stage = Turns(2), stages, aimed_at
+    for _ in range(turned):
+        state.turns.hear(0, turned=True)
+        state.turns.hear(1, turned=turned > 4)
+    step = works._step(state)
+    assert step / works.settings.step_size == pytest.approx(wanted, rel=1e-3)

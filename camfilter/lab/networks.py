@@ -5,6 +5,7 @@ A new surrogate is a new folder; nothing else has to know of it.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -77,6 +78,7 @@ class SurrogateFolder:
         if spec is None or spec.loader is None:
             raise SurrogateError(f"{file} cannot be imported.")
         module = module_from_spec(spec)
+        sys.modules[spec.name] = module  # torch.compile asks for it by name
         try:
             spec.loader.exec_module(module)
             network = module.build()
