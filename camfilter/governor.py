@@ -1,7 +1,7 @@
 """Spends less on a frame before frames come late, and says so.
 
 A machine that is slow, or busy with something else, would drop frames. Before that, fewer stages
-are taken on each frame, so a new face is protected a little later in full; then the finder
+are taken, so a new face is protected a little later in full; then the finder
 looks less often, and a face is carried by the motion of its texture in between. Every frame is
 protected all the same. When there is time again, everything goes back to what was set.
 """
@@ -30,6 +30,7 @@ _LONGEST_PATIENCE_S: Final = 60.0
 _RELAPSE_S: Final = 10.0
 _USUAL_PERIOD_S: Final = 1 / 30
 _LONGEST_PERIOD_S: Final = 0.5
+_LEAST_STAGES_PER_FRAME: Final = 0.1
 
 _Settings = TypeVar("_Settings", bound=ChainSettings)
 
@@ -39,7 +40,8 @@ class Effort:
     """How much is spent on a frame.
 
     Attributes:
-        stage_share: of the stages that were set, 0 to 1; one is always left.
+        stage_share: of the stages that were set, 0 to 1. A chain in every frame keeps one; over
+            time less than one a frame is one every few frames.
         find_every: frames from one that the finder sees to the next.
     """
 
@@ -48,14 +50,13 @@ class Effort:
 
     def applied(self, settings: _Settings) -> _Settings:
         """The settings with as many stages as the effort allows; the budget stays as it was."""
-        if settings.over_time:
-            count, name = settings.stages_per_frame, "stages_per_frame"
-        else:
-            count, name = settings.chain_length, "chain_length"
-        fewer = max(1, round(count * self.stage_share))
-        if fewer == count:
+        if self.stage_share == 1:
             return settings
-        eased = settings.model_copy(update={name: fewer})
+        if settings.over_time:
+            share = max(_LEAST_STAGES_PER_FRAME, self.stage_share * settings.stages_per_frame)
+            return settings.model_copy(update={"stages_per_frame": share})
+        fewer = max(1, round(settings.chain_length * self.stage_share))
+        eased = settings.model_copy(update={"chain_length": fewer})
         # Fewer stages without a projection also change less: then they must stay.
         return eased if eased.budget_levels == settings.budget_levels else settings
 
@@ -101,7 +102,7 @@ class Governor:
         if self._level == 0:
             return ""
         effort = self.effort
-        told = f"{effort.stage_share:.0%} of the stages on each frame"
+        told = f"{effort.stage_share:.0%} of the stages"
         if effort.find_every > self._levels[0].find_every:
             told += f", faces looked for in every {effort.find_every}th"
         return f"This machine is slow or busy: {told}."

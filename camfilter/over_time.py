@@ -130,6 +130,7 @@ class ChainOverTime:
         self._frame = -1
         self._reader = 0
         self._face_turn = 0
+        self._owed = 0.0
 
     def follow(self, settings: ChainSettings) -> ChainOverTime:
         """Go on under other settings from the next frame, with what the faces wear now."""
@@ -156,13 +157,20 @@ class ChainOverTime:
             outline_mask(face, GRID_PX) * self._share(state, face)
             for face, state in zip(faces, worn, strict=True)
         ]
-        self._work(worn, masks, max(1, self.settings.stages_per_frame - read))
+        self._work(worn, masks, self._due(read=read))
         delta = np.stack(
             [self._press() * state.texture * mask for state, mask in zip(worn, masks, strict=True)]
         )
         self._forget_lost()
         means = np.stack([state.beliefs.mean(axis=0) for state in worn])
         return Perturbation(delta, np.log(np.maximum(means, np.float32(1e-6))))
+
+    def _due(self, *, read: bool) -> int:
+        """How many stages this frame is given; a reading takes the place of one of several."""
+        self._owed += self.settings.stages_per_frame
+        due = int(self._owed + 1e-9)
+        self._owed -= due
+        return due - 1 if read and due > 1 else due
 
     def _keyed(self, faces: Sequence[Face]) -> list[tuple[int, Face]]:
         """Each face with the number of its track; one that nobody follows has one of its own."""
@@ -194,7 +202,7 @@ class ChainOverTime:
     def _read_oldest(self, worn: list[_Worn]) -> bool:
         """Now and then one member reads a clean face again: expressions change.
 
-        It takes the place of a stage, and no frame pays for two, so all frames cost alike.
+        No frame pays for two, so all frames cost alike.
         """
         state = min(worn, key=lambda state: state.read_frame)
         if self._frame - state.read_frame < _READ_EVERY_FRAMES:

@@ -133,7 +133,8 @@ class ChainSettings(BaseModel):
             are always done per frame.
         chain_length: number of stages, 1 to 200. 1 is the plain attack. Over time it is the
             number after which a new face's change has settled and only follows the face.
-        stages_per_frame: stages over time for each frame, 1 to 32, shared by its faces.
+        stages_per_frame: stages over time for each frame, 0.1 to 32, shared by its faces; 0.5 is
+            one every second frame.
         step: change of one stage in [0, 1]; None chooses it from epsilon and chain length.
         momentum: how much of the last stages' gradient is kept, 0 (none) to 1.
         projection: what keeps the change small.
@@ -148,7 +149,7 @@ class ChainSettings(BaseModel):
     epsilon: Epsilon = 6 / LEVELS
     chaining: Chaining = Chaining.OVER_TIME
     chain_length: int = Field(default=10, ge=1, le=MAX_CHAIN_LENGTH)
-    stages_per_frame: int = Field(default=1, ge=1, le=MAX_STAGES_PER_FRAME)
+    stages_per_frame: float = Field(default=1.0, ge=0.1, le=MAX_STAGES_PER_FRAME)
     step: Step | None = None
     momentum: float = Field(default=1.0, ge=0, le=1)
     projection: Projection = Projection.BALL

@@ -57,7 +57,7 @@ def test_effort_is_lowered_before_a_frame_is_late_and_said() -> None:
     camera.run(2)
     assert camera.late == 0
     assert governor.effort == Effort(0.5)
-    assert governor.words == "This machine is slow or busy: 50% of the stages on each frame."
+    assert governor.words == "This machine is slow or busy: 50% of the stages."
     assert governor.frames_eased == sum(effort != FULL_EFFORT for effort in camera.efforts)
 
 
@@ -71,7 +71,7 @@ def test_stages_go_first_and_looks_for_faces_last() -> None:
     )
     assert [effort.find_every for effort in seen] == [3, 3, 3, 4, 6]
     assert governor.words.endswith(
-        "25% of the stages on each frame, faces looked for in every 6th."
+        "25% of the stages, faces looked for in every 6th."
     )
 
 
@@ -140,12 +140,13 @@ def test_a_camera_that_starts_again_counts_from_zero() -> None:
 # What an effort means.
 
 
-@pytest.mark.parametrize(("share", "stages"), [(1.0, 4), (0.5, 2), (0.25, 1), (0.01, 1)])
+@pytest.mark.parametrize(("share", "stages"), [(1.0, 4), (0.5, 2), (0.25, 1), (0.01, 0.1)])
 def test_fewer_stages_over_time(share: float, stages: int) -> None:
     settings = ChainSettings(stages_per_frame=4)
     eased = Effort(share).applied(settings)
     assert eased.stages_per_frame == stages
     assert eased.model_copy(update={"stages_per_frame": 4}) == settings
+    assert Effort(share).applied(ChainSettings()).stages_per_frame == max(0.1, stages / 4)
 
 
 def test_fewer_stages_of_a_chain_in_every_frame_leave_the_budget() -> None:

@@ -213,3 +213,16 @@ def test_the_step_is_small_once_all_are_turned_or_have_not_been_for_long(
         state.turns.hear(1, turned=turned > 4)
     step = works._step(state)
     assert step / works.settings.step_size == pytest.approx(wanted, rel=1e-3)
+
+
+@pytest.mark.parametrize(("per_frame", "after"), [(0.25, 10), (0.1, 4), (1, 40), (2, 80 - 6)])
+def test_stages_are_paid_out_over_the_frames(per_frame: float, after: int) -> None:
+    """At two a frame, each sixth frame reads in place of one of them."""
+    works = chain(mode="neutral", stages_per_frame=per_frame)
+    face = [replace(face_at(60, 60, 50), track=0)]
+    works.perturb_faces(noise(160, 120), face)
+    (state,) = works._worn.values()
+    first = state.stages
+    for _ in range(40):
+        works.perturb_faces(noise(160, 120), face)
+    assert state.stages - first == pytest.approx(after, abs=1)

@@ -33,7 +33,7 @@ class Mode:
     """
 
     chaining: Chaining
-    stages: int
+    stages: float
     settings: ChainSettings
 
 

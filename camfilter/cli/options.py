@@ -46,9 +46,11 @@ ChainingOption = Annotated[
     ),
 ]
 StagesPerFrameOption = Annotated[
-    int | None,
+    float | None,
     typer.Option(
-        "--stages-per-frame", help="Stages over time for each frame, 1 to 32.", show_default="2"
+        "--stages-per-frame",
+        help="Stages over time for each frame, 0.1 to 32.",
+        show_default="1",
     ),
 ]
 ModeOption = Annotated[
