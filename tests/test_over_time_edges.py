@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from camfilter.expressions import EXPRESSIONS
 from camfilter.over_time import ChainOverTime, Recipe, _alike
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.base import Crops, Stage, StageResult
@@ -141,6 +142,7 @@ def test_another_aim_begins_with_a_momentum_of_its_own() -> None:
     assert state.stages == 12
     # Eight stages approached fear and four anger; each adds a gradient whose size is one.
     assert float(np.abs(state.momentum).sum()) <= 4 + 1e-4
+    assert (state.aim, state.aimed_at_stage) == (EXPRESSIONS.index("anger"), 8)
 
 
 def test_a_stage_sees_the_face_with_the_change_it_wears() -> None:
@@ -226,3 +228,32 @@ def test_stages_are_paid_out_over_the_frames(per_frame: float, after: int) -> No
     for _ in range(40):
         works.perturb_faces(noise(160, 120), face)
     assert state.stages - first == pytest.approx(after, abs=1)
+
+
+@pytest.mark.parametrize("decoys", [True, False])
+def test_without_decoys_a_stage_only_leaves_the_truth(decoys: bool) -> None:
+    surrogate = LinearSurrogate(16)
+    works = ChainOverTime(surrogate, ChainSettings(), recipe=Recipe(decoys=decoys))
+    works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+    (state,) = works._worn.values()
+    truth = int(state.beliefs[0].argmax())
+    for stage in surrogate.stages:
+        assert stage.label[0, truth] == -1
+        assert (stage.label[0].max() == 2) is decoys
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "press"), [("6 levels", 1.6), ("1 level", 1.6), ("0.5 levels", 3)]
+)
+def test_a_small_budget_is_pressed_to_a_level_and_a_half(epsilon: str, press: float) -> None:
+    assert chain(epsilon=epsilon)._press() == pytest.approx(press)
+
+
+def test_what_a_stage_sees_is_a_picture() -> None:
+    surrogate = LinearSurrogate(16)
+    works = ChainOverTime(surrogate, ChainSettings.of({"mode": "neutral"}))
+    pixels = np.where(noise(160, 120) > 128, 255, 0).astype(np.uint8)
+    for _ in range(4):
+        works.perturb_faces(pixels, [replace(face_at(60, 60, 50), track=0)])
+    for stage in surrogate.stages:
+        assert 0 <= stage.picture.min() < stage.picture.max() <= 1

@@ -15,9 +15,12 @@ from camfilter.cli.demo import demo
 from camfilter.cli.devices import devices
 from camfilter.cli.doctor import doctor
 from camfilter.cli.evaluate import evaluate
+from camfilter.cli.lab import lab
+from camfilter.cli.photo import photo
 from camfilter.cli.run import run
 from camfilter.cli.setup import setup
 from camfilter.cli.tray import tray
+from camfilter.cli.web import web
 
 __all__ = ["app"]
 
@@ -30,12 +33,15 @@ app = typer.Typer(
 app.command()(run)
 app.command()(demo)
 app.command()(batch)
+app.command()(photo)
+app.command()(web)
 app.command()(devices)
 app.command()(doctor)
 app.command()(setup)
 app.command()(tray)
 app.command()(evaluate)
 app.command()(bench)
+app.add_typer(lab, name="lab")
 app.add_typer(ctl, name="ctl")
 app.add_typer(config, name="config")
 
