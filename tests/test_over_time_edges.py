@@ -239,7 +239,7 @@ def test_without_decoys_a_stage_only_leaves_the_truth(decoys: bool) -> None:
     truth = int(state.beliefs[0].argmax())
     for stage in surrogate.stages:
         assert stage.label[0, truth] == -1
-        assert (stage.label[0].max() == 2) is decoys
+        assert bool(stage.label[0].max() == 2) == decoys
 
 
 @pytest.mark.parametrize(
