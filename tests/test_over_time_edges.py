@@ -13,6 +13,7 @@ from camfilter.over_time import ChainOverTime, Recipe, _alike
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.base import Crops, Stage, StageResult
 from camfilter.surrogate.ensemble import Ensemble
+from camfilter.surrogate.reading import softmax
 from camfilter.turns import Turns
 from camfilter.views import ViewRange
 from fakes import LinearSurrogate, face_at, noise
@@ -257,3 +258,28 @@ def test_what_a_stage_sees_is_a_picture() -> None:
         works.perturb_faces(pixels, [replace(face_at(60, 60, 50), track=0)])
     for stage in surrogate.stages:
         assert 0 <= stage.picture.min() < stage.picture.max() <= 1
+
+
+def test_two_faces_take_turns_at_one_stage_a_frame() -> None:
+    works = chain(mode="neutral", stages_per_frame=1)
+    faces = [replace(face_at(40 + 60 * i, 50, 40), track=i) for i in range(2)]
+    works.perturb_faces(noise(160, 120), faces)
+    first = [state.stages for state in works._worn.values()]
+    for _ in range(10):
+        works.perturb_faces(noise(160, 120), faces)
+    assert [state.stages - 5 for state in works._worn.values()] == first
+
+
+def test_a_new_reading_counts_two_fifths() -> None:
+    works, face = chain(mode="neutral"), replace(face_at(60, 60, 50), track=0)
+    pixels = noise(160, 120)
+    works.perturb_faces(pixels, [face])
+    (state,) = works._worn.values()
+    before = state.beliefs.copy()
+    brighter = np.clip(pixels.astype(int) // 2 + 60, 0, 255).astype(np.uint8)
+    for _ in range(6):
+        works.perturb_faces(brighter, [face])
+    crop = cv2.resize(state.seen, (16, 16), interpolation=cv2.INTER_AREA)
+    now = softmax(works.surrogate.read(crop[None]))
+    assert not np.allclose(before, now, atol=0.02)
+    assert state.beliefs == pytest.approx(0.6 * before + 0.4 * now, abs=1e-5)
