@@ -1,0 +1,1 @@
+"""The page of `camfilter web` in a real browser: a picture in, a masked one out, nothing else."""
