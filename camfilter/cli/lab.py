@@ -42,9 +42,31 @@ Resume = Annotated[
 def caa(
     *, out: Out, data: Data = None, config: Config = None, seed: Seed = None, jobs: Jobs = 1,
     ray: Ray = None, quick: Quick = False, resume: Resume = True,
+    networks: Annotated[list[str] | None, typer.Option(help="Network; may be repeated.")] = None,
+    attacks: Annotated[
+        list[str] | None, typer.Option(help="Attack that is chained; may be repeated.")
+    ] = None,
+    epsilons: Annotated[
+        list[str] | None, typer.Option(help="0.001, 2/255 or '2 levels'; may be repeated.")
+    ] = None,
+    targets: Annotated[
+        list[str] | None, typer.Option(help="Schedule of targets; may be repeated.")
+    ] = None,
+    chain_length: Annotated[
+        int | None, typer.Option(min=2, max=200, help="Of the longest chain.", show_default="10")
+    ] = None,
+    projection: Annotated[
+        str | None, typer.Option(help="none or ball.", show_default="none")
+    ] = None,
+    relabel: Annotated[
+        bool | None, typer.Option("--relabel/--frozen", help="Take the label anew at each stage.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Chains of attacks against plain ones: fool rate, entropy and norms by chain length."""
-    _run("caa", {"data": data, "seed": seed}, out, config, quick, jobs, ray, resume)
+    given = {"data": data, "seed": seed, "networks": networks, "attacks": attacks,
+             "epsilons": epsilons, "targets": targets, "chain_length": chain_length,
+             "projection": projection, "relabel": relabel}  # fmt: skip
+    _run("caa", given, out, config, quick, jobs, ray, resume)
 
 
 @lab.command()

@@ -105,9 +105,10 @@ class Record:
         title: of the experiment.
         options: plain values.
         quick: whether it was only a first look.
-        seconds: it took; what was kept from earlier runs took none.
+        seconds: all runs took that made it, those that were interrupted, too.
         findings: what was found.
         machine: what it ran on.
+        runs: how many there were; each goes on where the one before stopped.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Record:
     seconds: float
     findings: Findings
     machine: str
+    runs: int = 1
 
     def write(self, folder: Path) -> None:
         """Write results.json, one CSV a table, one PNG a drawing, and NAME.md, each whole.
@@ -142,13 +144,14 @@ class Record:
         """One line: options, machine and time."""
         options = ", ".join(f"{name} {_told(value)}" for name, value in self.options.items())
         kind = "first look" if self.quick else "full run"
-        return f"{kind}, {self.seconds:.0f} s on {self.machine}; {options}"
+        runs = "" if self.runs == 1 else f" in {self.runs} runs"
+        return f"{kind}, {self.seconds:.0f} s{runs} on {self.machine}; {options}"
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the drawings, as plain values."""
         return {
             "name": self.name, "title": self.title, "quick": self.quick,
-            "seconds": round(self.seconds, 1), "machine": self.machine,
+            "seconds": round(self.seconds, 1), "machine": self.machine, "runs": self.runs,
             "options": dict(self.options), "text": list(self.findings.text),
             "tables": [
                 {"name": t.name, "title": t.title, "note": t.note, "rows": list(map(dict, t.rows))}
@@ -189,7 +192,7 @@ class Record:
             findings = Findings(values["text"], tables, drawings, values["figures"])
             return cls(
                 values["name"], values["title"], values["options"], values["quick"],
-                values["seconds"], findings, values["machine"],
+                values["seconds"], findings, values["machine"], values.get("runs", 1),
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UnreadableSource(
@@ -215,6 +218,8 @@ def _told(value: object) -> str:
             return "–"  # noqa: RUF001 - a dash for nothing
         case float():
             return f"{value:.3g}"
+        case [] | ():
+            return "–"  # noqa: RUF001 - a dash for nothing
         case list() | tuple():
             return " ".join(_told(part) for part in value)
     return str(value)

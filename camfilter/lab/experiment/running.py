@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +13,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table as ShownTable
 
+from camfilter.atomic import AtomicFile
 from camfilter.lab.experiment.base import Experiment, options_of
 from camfilter.lab.experiment.findings import Record, machine_in_words
 from camfilter.lab.experiment.gathering import gather
@@ -28,7 +31,32 @@ _EXPERIMENTS: Final = {
     "imbalance": "camfilter.lab.imbalance:Imbalance",
 }
 _KEPT: Final = "kept"
+_COLUMNS_SHOWN: Final = 8
+_ROWS_SHOWN: Final = 40
 _SHARED_CODE: Final = ("experiment/made.py",)
+
+
+class _Spent:
+    """Time spent on the findings in a folder, by all runs that went on with them.
+
+    Args:
+        file: where it is kept.
+        fresh: forget what earlier runs took.
+    """
+
+    def __init__(self, file: Path, *, fresh: bool) -> None:
+        self._file = file
+        self.seconds, self.runs = 0.0, 0
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            if not fresh:
+                kept = json.loads(file.read_bytes())
+                self.seconds, self.runs = float(kept["seconds"]), int(kept["runs"])
+
+    def add(self, seconds: float) -> None:
+        """Count one more run, finished or not."""
+        self.seconds, self.runs = self.seconds + seconds, self.runs + 1
+        content = json.dumps({"seconds": round(self.seconds, 1), "runs": self.runs})
+        AtomicFile(self._file).write(content.encode())
 
 
 def experiment_named(name: str) -> Experiment:
@@ -80,17 +108,23 @@ def run_experiment(
         progress=progress,
         fresh=fresh,
     )
-    findings = experiment.run(options, workbench)
+    spent = _Spent(out / experiment.name / _KEPT / "spent.json", fresh=fresh)
+    try:
+        findings = experiment.run(options, workbench)
+    finally:
+        spent.add(clock() - started)
     shown = {key: value for key, value in options.model_dump(mode="json").items() if key != "data"}
     record = Record(
-        experiment.name, experiment.title, shown, quick, clock() - started, findings,
-        machine_in_words(),
+        experiment.name, experiment.title, shown, quick, spent.seconds, findings,
+        machine_in_words(), spent.runs,
     )  # fmt: skip
     record.write(out / experiment.name)
     report = gather(out)
 
     def show(console: Console) -> None:
         for table in findings.tables:
+            if len(table.columns) > _COLUMNS_SHOWN or len(table.rows) > _ROWS_SHOWN:
+                continue  # the page and the CSV have it
             shown_table = ShownTable(title=table.title, caption=table.note or None)
             for index, name in enumerate(table.columns):
                 shown_table.add_column(name, justify="left" if index == 0 else "right")
