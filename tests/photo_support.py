@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
@@ -18,7 +19,7 @@ SECRET = b"SECRET"
 
 
 class LinearEmbedder:
-    """A linear map onto the unit sphere, whose gradient is known by hand."""
+    """A smooth linear map onto the unit sphere, whose gradient is known by hand."""
 
     provider = "cpu"
 
@@ -27,7 +28,9 @@ class LinearEmbedder:
         self.dimensions = 16
         self.name = name
         rng = np.random.default_rng(seed)
-        self.weights = rng.normal(0, 1, (16, size_px * size_px)).astype(np.float32)
+        rough = rng.normal(0, 1, (16, size_px, size_px)).astype(np.float32)
+        smooth = [cv2.GaussianBlur(one, (0, 0), size_px / 12) for one in rough]
+        self.weights = np.stack(smooth).reshape(16, -1) * np.float32(size_px / 6)
         self.asked = 0
 
     def embed(self, crops: Crops) -> NDArray[np.float32]:

@@ -36,6 +36,7 @@ from camfilter.photo.proof import least_kept, refuse_spill
 from camfilter.surrogate.ensemble import resized
 from camfilter.surrogate.manifest import graphs_folder
 from camfilter.surrogate.onnx import OnnxSurrogate
+from camfilter.views import ViewRange
 from fakes import FakeFaces, LinearSurrogate, face_at, noise
 from photo_support import (
     SECRET,
@@ -302,6 +303,21 @@ def test_a_profile_keeps_its_colours_and_loses_its_names() -> None:
 )
 def test_a_damaged_profile_is_dropped(spoil: object) -> None:
     assert plain_profile(spoil(telling_profile()), b"RGB ") is None  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("edition", [2, 4])
+def test_a_plain_profile_is_whole_in_both_editions(edition: int) -> None:
+    profile = bytearray(telling_profile())
+    profile[8] = edition
+    plain = plain_profile(bytes(profile), b"RGB ")
+    assert plain is not None
+    opened = ImageCms.ImageCmsProfile(io.BytesIO(plain))
+    assert ImageCms.getProfileDescription(opened).strip() == "Colours"
+    assert ImageCms.getProfileCopyright(opened).strip() == "Colours"
+    (count,) = struct.unpack_from(">I", plain, 128)
+    places = [struct.unpack_from(">II", plain, 136 + 12 * i) for i in range(count)]
+    assert min(at for at, _ in places) == 132 + 12 * count
+    assert all(at % 4 == 0 and at + size <= len(plain) for at, size in places)
 
 
 def test_a_profile_for_other_colours_is_dropped() -> None:
@@ -615,7 +631,7 @@ def test_a_stage_of_identity_is_the_gradient_s_sign() -> None:
     rng = np.random.default_rng(0)
     crop = rng.uniform(0.3, 0.7, (2, 24, 24)).astype(np.float32)
     moved = crop + rng.choice((-0.02, 0.02), crop.shape).astype(np.float32)
-    leaving = Leaving(embedder, crop)
+    leaving = Leaving(embedder, crop, reach=ViewRange(0, 0, 0, 0))
     found = leaving.direction(moved)
     step = 1e-3
     for _ in range(20):
@@ -639,6 +655,29 @@ def test_at_the_clean_face_there_is_a_way_all_the_same() -> None:
     assert np.abs(nowhere).max() < 1e-3
     found = Leaving(embedder, crop).direction(crop)
     assert np.abs(found).sum() == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("emotion", "order"), [(True, "EaEbEaEb"), (False, "abababab")], ids=["both", "identity"]
+)
+def test_the_networks_take_turns(emotion: bool, order: str) -> None:
+    asked: list[str] = []
+
+    class Noting(LinearEmbedder):
+        def gradient(self, crops, anchors):  # type: ignore[no-untyped-def]
+            asked.append(self.name)
+            return super().gradient(crops, anchors)
+
+    class Reader(LinearSurrogate):
+        def take(self, stage):  # type: ignore[no-untyped-def]
+            asked.append("E")
+            return super().take(stage)
+
+    crop = np.random.default_rng(0).uniform(0.3, 0.7, (1, 24, 24)).astype(np.float32)
+    leaving = [Leaving(Noting(24, seed, name), crop) for seed, name in enumerate("ab")]
+    settings = PhotoSettings.of({"chain_length": 8}).chain
+    Chain(Turns(Reader(24), leaving, emotion=emotion), settings).perturb(crop, np.ones_like(crop))
+    assert "".join(asked) == order
 
 
 @pytest.mark.parametrize("mode", ["untargeted", "neutral"])

@@ -100,9 +100,11 @@ class Browser:
 
 @contextmanager
 def served(
-    mask: Callable[[bytes, PhotoSettings], Masked] = same_again, patience: Patience | None = None
+    mask: Callable[[bytes, PhotoSettings], Masked] = same_again,
+    patience: Patience | None = None,
+    desk: MaskDesk | None = None,
 ) -> Iterator[Browser]:
-    with PageServer(MaskDesk(mask), 0, patience) as server:
+    with PageServer(desk or MaskDesk(mask), 0, patience) as server:
         thread = threading.Thread(target=server.serve)
         thread.start()
         try:
@@ -467,60 +469,64 @@ class Gate:
         return same_again(data, settings)
 
 
-def waiting(desk_full: Callable[[], bool]) -> None:
+def waiting(is_so: Callable[[], bool]) -> None:
     until_s = time.monotonic() + 20
-    while not desk_full():
+    while not is_so():
         assert time.monotonic() < until_s
         time.sleep(0.01)
 
 
+class CountingDesk(MaskDesk):
+    """Says how many places are taken."""
+
+    taken = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        with super().place():
+            self.taken += 1
+            yield
+            self.taken -= 1
+
+
 def test_one_picture_at_a_time_few_wait_and_the_rest_is_sent_away() -> None:
     gate = Gate()
-    with served(gate) as browser:
+    desk = CountingDesk(gate)
+    with served(desk=desk) as browser:
         statuses: list[int] = []
-        threads = [
-            threading.Thread(target=lambda: statuses.append(browser.mask().status))
-            for _ in range(3)
-        ]
+
+        def ask() -> None:
+            statuses.append(browser.mask().status)
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
         for thread in threads:
             thread.start()
-        assert gate.entered.acquire(timeout=20)
-        refused: list[Answer] = []
-        waiting(lambda: full(browser, refused))
-        assert "Try again" in refused[-1].error
-        assert refused[-1].headers["Retry-After"] == "2"
+        waiting(lambda: desk.taken == 3)
+        refused = browser.mask()
+        assert refused.status == 503
+        assert "Try again" in refused.error
+        assert refused.headers["Retry-After"] == "2"
         assert browser.ask().status == 200
         gate.open.set()
         for thread in threads:
             thread.join(30)
+        assert browser.mask().status == 200
     assert statuses == [200] * 3
     assert gate.most_at_once == 1
-    assert gate.masked == 3
-
-
-def full(browser: Browser, refused: list[Answer]) -> bool:
-    """Whether one more is sent away; it comes without its picture, so that it never waits."""
-    with browser.raw(head(browser, f"Content-Length: {len(SMALL)}")) as connection:
-        connection.settimeout(0.3)
-        try:
-            status = connection.recv(12)
-        except TimeoutError:
-            return False
-    if status == b"HTTP/1.1 503":
-        refused.append(browser.mask())
-        return True
-    return False
+    assert gate.masked == 4
 
 
 def test_a_picture_that_nobody_waits_for_any_more_is_not_masked() -> None:
     gate = Gate()
-    with served(gate) as browser:
+    desk = CountingDesk(gate)
+    with served(desk=desk) as browser:
         first = threading.Thread(target=browser.mask)
         first.start()
         assert gate.entered.acquire(timeout=20)
         request = head(browser, f"Content-Length: {len(SMALL)}") + SMALL
-        browser.raw(request).close()
-        time.sleep(0.3)
+        with browser.raw(request):
+            waiting(lambda: desk.taken == 2)
+        time.sleep(0.2)  # its picture has to be in the queue, and its end has to arrive
         gate.open.set()
         first.join(30)
         assert browser.mask().status == 200

@@ -15,36 +15,45 @@ from numpy.typing import NDArray
 from camfilter.embedding.base import Embedder
 from camfilter.surrogate.base import Crops, Stage, StageResult, Surrogate
 from camfilter.surrogate.ensemble import resized
+from camfilter.views import ViewRange, draw_view
 
 __all__ = ["Leaving", "Turns"]
-
-_SHAKE = 1 / 255
 
 
 class Leaving:
     """One embedder, and the clean faces that the embeddings shall leave.
 
+    Each gradient is taken through another view of the face (DI-FGSM): it makes the way away
+    hold for more than one crop, and gives it a direction at the clean face, which has none.
+
     Args:
         embedder: whose embeddings.
         crops: (faces, size, size) luma in [0, 1] of the clean faces, on any grid.
-        seed: of the first direction; at the clean face itself the distance has none.
+        seed: of the views.
+        reach: how far the views stray.
     """
 
-    def __init__(self, embedder: Embedder, crops: Crops, seed: int = 0) -> None:
+    def __init__(
+        self, embedder: Embedder, crops: Crops, seed: int = 0, reach: ViewRange | None = None
+    ) -> None:
         self._embedder = embedder
-        seen = resized(crops, embedder.size_px)
-        self._anchors = embedder.embed(seen)
-        shake = np.random.default_rng(seed).choice((-_SHAKE, _SHAKE), seen.shape)
-        self._shake = shake.astype(np.float32)
-        self._crops = seen
+        self._anchors = embedder.embed(resized(crops, embedder.size_px))
+        self._random = np.random.default_rng(seed)
+        self._reach = reach or ViewRange()
 
     def direction(self, picture: Crops) -> Crops:
         """Gradient of the distance, of size 1 (L1) for each face, on the grid of `picture`."""
-        seen = resized(picture, self._embedder.size_px)
-        if np.abs(seen - self._crops).max() < _SHAKE / 2:
-            seen = np.clip(seen + self._shake, 0, 1)
-        _, gradient = self._embedder.gradient(seen, self._anchors)
-        return _of_size_1(resized(gradient, picture.shape[-1]))
+        size_px = self._embedder.size_px
+        views = [draw_view(self._random, self._reach) for _ in picture]
+        seen = [
+            view.light(view.see(face, size_px)) for view, face in zip(views, picture, strict=True)
+        ]
+        _, gradient = self._embedder.gradient(np.stack(seen), self._anchors)
+        carried = [
+            view.carry_back(face, picture.shape[-1])
+            for view, face in zip(views, gradient, strict=True)
+        ]
+        return _of_size_1(np.stack(carried))
 
 
 class Turns:
