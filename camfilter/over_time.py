@@ -9,7 +9,7 @@ recognisers that nobody knows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -151,7 +151,9 @@ class ChainOverTime:
             the composition limits each pixel.
         """
         self._frame += 1
-        worn = [self._wear(pixels, face, key) for key, face in self._keyed(faces)]
+        keyed = self._keyed(faces)
+        self._part_from_lost({key for key, _ in keyed})
+        worn = [self._wear(pixels, face, key) for key, face in keyed]
         read = self._read_oldest(worn)
         masks = [
             outline_mask(face, GRID_PX) * self._share(state, face)
@@ -161,7 +163,6 @@ class ChainOverTime:
         delta = np.stack(
             [self._press() * state.texture * mask for state, mask in zip(worn, masks, strict=True)]
         )
-        self._forget_lost()
         means = np.stack([state.beliefs.mean(axis=0) for state in worn])
         return Perturbation(delta, np.log(np.maximum(means, np.float32(1e-6))))
 
@@ -295,11 +296,12 @@ class ChainOverTime:
         need = min(1.0, 2 * state.turns.need) * patience
         return step * _SETTLED_STEP * max(_LEAST_STEP, need)
 
-    def _forget_lost(self) -> None:
+    def _part_from_lost(self, present: Set[int]) -> None:
         """Faces that are gone give up their texture; the newest may start the next face."""
-        for key, state in list(self._worn.items()):
-            if state.frame != self._frame:
-                self._lost = self._worn.pop(key)
+        for key in self._worn.keys() - present:
+            gone = self._worn.pop(key)
+            if self._lost is None or gone.frame >= self._lost.frame:
+                self._lost = gone
         if self._lost is not None and self._frame - self._lost.frame > _LOST_FRAMES:
             self._lost = None
 

@@ -179,6 +179,7 @@ def test_the_face_that_comes_next_starts_with_what_the_lost_one_wore() -> None:
 
 def test_what_a_lost_face_wore_is_forgotten_after_ten_seconds() -> None:
     works, pixels = chain(mode="neutral", chain_length=1), noise(80, 60)
+    works._frame = 1000  # of a call that has gone on for a while
     works.perturb_faces(pixels, [replace(face_at(30, 30, 24), track=0)])
     stays = [replace(face_at(50, 30, 24), track=1)]
     for _ in range(300):
@@ -283,3 +284,47 @@ def test_a_new_reading_counts_two_fifths() -> None:
     now = softmax(works.surrogate.read(crop[None]))
     assert not np.allclose(before, now, atol=0.02)
     assert state.beliefs == pytest.approx(0.6 * before + 0.4 * now, abs=1e-5)
+
+
+def test_a_new_face_wears_the_lost_texture_in_its_first_frame_and_after_a_cut_it_does_not() -> None:
+    pixels, other = noise(160, 120), noise(160, 120, seed=5)
+    worn = []
+    for lost in (True, False):
+        works = chain(mode="neutral", chain_length=1)
+        if lost:
+            for _ in range(30):
+                works.perturb_faces(pixels, [replace(face_at(60, 60, 50), track=0)])
+            old = works._worn[0].texture.copy()
+        works.perturb_faces(pixels, [replace(face_at(60, 60, 50), track=1)])
+        worn.append(works._worn[1].texture)
+    assert np.corrcoef(worn[0].ravel(), old.ravel())[0, 1] > 0.8
+    assert np.corrcoef(worn[1].ravel(), old.ravel())[0, 1] < 0.6
+    works._lost = works._start(works._worn[1].seen, None)
+    works._lost.texture[:] = 1
+    works._lost.frame = works._frame
+    works.perturb_faces(other, [replace(face_at(60, 60, 50), track=1)])  # another scene
+    assert works._worn[1].texture.max() < 0.5
+
+
+def test_the_clean_reading_is_the_mean_of_all_surrogates() -> None:
+    members = [LinearSurrogate(16), LinearSurrogate(16, seed=2)]
+    works = ChainOverTime(Ensemble(members), ChainSettings())
+    faces = [replace(face_at(40 + 60 * i, 50, 40), track=i) for i in range(3)]
+    found = works.perturb_faces(noise(240, 120), faces)
+    assert found.clean_logits.shape == (3, 8)
+    wanted = [state.beliefs.mean(axis=0) for state in works._worn.values()]
+    assert np.exp(found.clean_logits) == pytest.approx(np.stack(wanted), abs=1e-5)
+
+
+def test_between_turned_and_not_the_step_is_in_between() -> None:
+    works = ChainOverTime(
+        Ensemble([LinearSurrogate(16), LinearSurrogate(16, seed=2)]), ChainSettings()
+    )
+    works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+    (state,) = works._worn.values()
+    state.turns, state.stages, state.aimed_at_stage = Turns(2), 20, 0
+    for _ in range(60):
+        state.turns.hear(0, turned=True)
+    state.turns.hear(1, turned=True)
+    share = works._step(state) / works.settings.step_size
+    assert share == pytest.approx(2 / 3 * 2 * 0.35, rel=1e-3)
