@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,9 @@ PICTURE = re.compile(r"(!\[[^\]]*\]\()([^)/]+\.png\))")
 
 
 def publish(source: Path, docs: Path) -> list[Path]:
-    """Copy NAME.md, its pictures and its tables, each under a name that begins with NAME.
+    """Copy NAME.md, its drawings and its tables, each under a name that begins with NAME.
 
+    Drawings that show pictures of the data stay behind: others may own those.
     What an earlier run left there and this one has not is removed.
 
     Args:
@@ -39,8 +41,9 @@ def publish(source: Path, docs: Path) -> list[Path]:
     record = Record.read(source)
     if record.quick:
         raise SettingError(f"{source} holds a first look.", "Run it again without --quick.")
-    name = record.name
-    page = (source / f"{name}.md").read_text(encoding="utf-8")
+    kept = [drawing for drawing in record.findings.drawings if not drawing.shows_data]
+    record = replace(record, findings=replace(record.findings, drawings=kept))
+    name, page = record.name, record.as_markdown()
     linked = PICTURE.sub(lambda found: found[1] + flat(name, found[2]), page)
     contents = {
         f"{name}.md": linked.encode(),

@@ -29,6 +29,7 @@ from camfilter.errors import SettingError, SourceNotFound, UnknownSurrogate  # n
 from camfilter.lab.attacks import Classifier  # noqa: E402
 from camfilter.lab.caa import Chaining  # noqa: E402
 from camfilter.lab.caa.faces import found_sets  # noqa: E402
+from camfilter.lab.experiment.findings import Drawing, Findings, Record  # noqa: E402
 from camfilter.lab.experiment.running import experiment_named, run_experiment  # noqa: E402
 from camfilter.lab.networks import SurrogateFolder  # noqa: E402
 
@@ -284,3 +285,14 @@ def test_a_first_look_is_not_published(tmp_path: Path) -> None:
     assert publish(tmp_path, "--docs", tmp_path / "docs")[0] == 0
     assert "![A line](x-line.png)" in (tmp_path / "docs" / "x.md").read_text()
     assert (tmp_path / "docs" / "x-line.png").read_bytes() == b"\x89PNG"
+
+
+def test_drawings_of_the_data_s_own_pictures_are_not_published(tmp_path: Path) -> None:
+    findings = Findings(["A text."], [], [Drawing("line", "A line", b"1"),
+                                         Drawing("faces", "Faces", b"2", shows_data=True)])  # fmt: skip
+    source, docs = tmp_path / "x", tmp_path / "docs"
+    Record("x", "X", {}, False, 1.0, findings, "a machine").write(source)
+    assert publish(source, "--docs", docs)[0] == 0
+    assert sorted(file.name for file in docs.iterdir()) == ["x-line.png", "x.md"]
+    assert "faces" not in (docs / "x.md").read_text()
+    assert Record.read(source).findings.drawings == findings.drawings

@@ -65,18 +65,21 @@ class Drawing:
         name: of its file.
         title: above it.
         png: content of the file.
+        shows_data: whether it shows pictures of the data, which others may own; such a drawing
+            stays where the experiment was run.
     """
 
     name: str
     title: str
     png: bytes
+    shows_data: bool = False
 
     @classmethod
-    def of(cls, name: str, title: str, figure: Figure) -> Self:
+    def of(cls, name: str, title: str, figure: Figure, *, shows_data: bool = False) -> Self:
         """Draw a figure of matplotlib."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
-        return cls(name, title, buffer.getvalue())
+        return cls(name, title, buffer.getvalue(), shows_data)
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,10 @@ class Record:
                 {"name": t.name, "title": t.title, "note": t.note, "rows": list(map(dict, t.rows))}
                 for t in self.findings.tables
             ],
-            "drawings": [{"name": d.name, "title": d.title} for d in self.findings.drawings],
+            "drawings": [
+                {"name": d.name, "title": d.title, "shows_data": d.shows_data}
+                for d in self.findings.drawings
+            ],
             "figures": dict(self.findings.figures),
         }  # fmt: skip
 
@@ -185,7 +191,12 @@ class Record:
         try:
             values = json.loads((folder / RESULTS_FILE).read_bytes())
             drawings = [
-                Drawing(d["name"], d["title"], (folder / f"{d['name']}.png").read_bytes())
+                Drawing(
+                    d["name"],
+                    d["title"],
+                    (folder / f"{d['name']}.png").read_bytes(),
+                    d.get("shows_data", False),
+                )
                 for d in values["drawings"]
             ]
             tables = [Table(t["name"], t["title"], t["rows"], t["note"]) for t in values["tables"]]
