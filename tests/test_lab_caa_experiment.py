@@ -288,8 +288,8 @@ def test_a_first_look_is_not_published(tmp_path: Path) -> None:
 
 
 def test_drawings_of_the_data_s_own_pictures_are_not_published(tmp_path: Path) -> None:
-    findings = Findings(["A text."], [], [Drawing("line", "A line", b"1"),
-                                         Drawing("faces", "Faces", b"2", shows_data=True)])  # fmt: skip
+    shown = [Drawing("line", "A line", b"1"), Drawing("faces", "Faces", b"2", shows_data=True)]
+    findings = Findings(["A text."], [], shown)
     source, docs = tmp_path / "x", tmp_path / "docs"
     Record("x", "X", {}, False, 1.0, findings, "a machine").write(source)
     assert publish(source, "--docs", docs)[0] == 0

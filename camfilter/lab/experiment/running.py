@@ -108,7 +108,7 @@ def run_experiment(
         progress=progress,
         fresh=fresh,
     )
-    spent = _Spent(out / experiment.name / _KEPT / "spent.json", fresh=fresh)
+    spent = _Spent(out / experiment.name / "spent.json", fresh=fresh)
     try:
         findings = experiment.run(options, workbench)
     finally:
