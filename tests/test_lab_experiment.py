@@ -222,12 +222,25 @@ def test_a_second_run_computes_nothing_and_fresh_all(tmp_path: Path, diary: Path
     assert ran(diary) == [1, 2, 3, 4] * 2
 
 
+def test_the_time_of_all_runs_counts_and_fresh_forgets_it(tmp_path: Path, diary: Path) -> None:
+    def spent(took_s: float, **options: Any) -> tuple[float, int]:
+        clock = iter([0.0, took_s]).__next__
+        run_experiment(Powers(), {"diary": diary}, tmp_path, clock=clock, **options)
+        record = Record.read(tmp_path / "powers")
+        return record.seconds, record.runs
+
+    assert spent(8.0) == (8.0, 1)
+    assert spent(0.5) == (8.5, 2)
+    assert "8 s in 2 runs" in (tmp_path / "powers" / "powers.md").read_text()
+    assert spent(7.0, fresh=True) == (7.0, 1)
+
+
 def test_findings_are_written_and_read_back(tmp_path: Path, diary: Path) -> None:
     clock = iter([10.0, 12.5]).__next__
     show = run_experiment(Powers(), {"diary": diary}, tmp_path, quick=True, clock=clock)
     folder = tmp_path / "powers"
     assert {file.name for file in folder.iterdir() if file.is_file()} == {
-        "results.json", "powers.csv", "line.png", "powers.md",
+        "results.json", "powers.csv", "line.png", "powers.md", "spent.json",
     }  # fmt: skip
     record = Record.read(folder)
     assert (record.quick, record.seconds) == (True, 2.5)
