@@ -78,10 +78,13 @@ def bench(
     mitigations: Annotated[
         list[str] | None, typer.Option(help="Mitigation; may be repeated.")
     ] = None,
+    subjects: Annotated[
+        list[str] | None, typer.Option(help="identity or expression; may be repeated.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Attacks, detectors and mitigations on face recognition and on expression networks."""
     given = {"data": data, "seed": seed, "attacks": attacks, "detectors": detectors,
-             "mitigations": mitigations}  # fmt: skip
+             "mitigations": mitigations, "subjects": subjects}  # fmt: skip
     _run("bench", given, out, config, quick, jobs, ray, resume)
 
 

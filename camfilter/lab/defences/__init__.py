@@ -1,0 +1,1 @@
+"""Defences of classifiers and the small network that they are tried on."""
