@@ -103,7 +103,7 @@ def main(
         lambda: build_filter(settings, surrogate, stills=False, meter=InTurns(open_held_out())),
         guard,
         report,
-        measure_every=2,
+        measure_every=4,
     )
     # An hour has sixty readings; a shorter run has as many, closer together.
     every = max(1, round(minutes * 60 * RATE_HZ / 60))

@@ -295,7 +295,7 @@ def test_the_preview_holds_pictures_only_while_it_is_on() -> None:
 
 def test_the_status_says_what_is_read_before_and_after() -> None:
     with running({"epsilon": "12/255"}) as run:
-        for _ in range(10):  # every second frame one of five recognisers is asked
+        for _ in range(18):  # every fourth frame one of five recognisers is asked
             run.protected()
         run.settle()
         status = run.controller.status()

@@ -30,8 +30,8 @@ from camfilter.verdict import judge
 
 __all__ = ["Controller", "Parts", "Preview"]
 
-MEASURE_EVERY = 2
-"""Frames from one question to a recogniser to the next; each is asked every tenth frame."""
+MEASURE_EVERY = 4
+"""Frames from one question to a recogniser to the next; each comes every two thirds of a second."""
 _STUCK_S = 3.0
 """A sink that took no frame for so long hangs; even cards come oftener."""
 
