@@ -195,7 +195,13 @@ def test_confusion_counts_rows_as_labels() -> None:
     assert confusion.recall["fear"] == 0
 
 
-@pytest.mark.parametrize("file", sorted((REPOSITORY / "models").glob("*/recipe.toml")), ids=str)
+RECIPES = sorted(
+    network.parent / "recipe.toml" for network in (REPOSITORY / "models").glob("*/network.py")
+)
+"""Those of surrogates; embeddings have recipes of another kind."""
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=str)
 def test_every_shipped_recipe_is_valid(file: Path) -> None:
     assert Recipe.load(file).epochs >= 1
 

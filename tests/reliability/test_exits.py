@@ -61,9 +61,14 @@ OTHERS: Final = {
     "cli.comparison.write_picture": "before and after, because the person asked for the demo",
     "cli.doctor._as_json": "findings, text",
     "cli.evaluate.evaluate": "a table, text",
+    "cli.lab._run": "tables of findings, text",
+    "cli.photo._run": "the file that photo.encoding made of what the guard let out",
     "cli.summary.write_json": "figures, text",
     "doctor.probe.main": "findings, text",
     "doctor.program._ask_status": "asks whether the program runs, text",
+    "photo.decoding._planes": "a picture that was read, to change its colours",
+    "photo.encoding._image": "what the guard let out, to be encoded",
+    "photo.encoding.encode": "what the guard let out, into memory",
     "pipeline.LiveRun.run": "calls LiveRun.write",
     "setup.running._do": "settings of the system, text",
     "sinks.deadman._exchanged": "the buffers of the device; filled by _put_picture",
@@ -74,6 +79,7 @@ OTHERS: Final = {
     "tray.autostart._write": "an entry of the desktop, text",
     "tray.presence.Presence._appear": "makes the icon visible",
     "tray.preview_pane.PreviewPane._draw_split": "saves the state of a painter",
+    "web.handler.PageHandler._send": "the page, one line, or a masked picture, to the loopback",
     "tray.preview_pane._image": "before and after in the window on this screen, where it is asked",
 }
 """Places where something else leaves, and what."""
@@ -106,6 +112,18 @@ def test_what_a_run_writes_was_made_by_the_guard(place: str) -> None:
     values = values_of("frame", place, SOURCES["pipeline"])
     assert values
     assert all(".frame(" in value and "guard" in value for value in values)
+
+
+def test_what_a_masked_picture_is_made_of_was_made_by_the_guard() -> None:
+    (value,) = set(values_of("frame", "photo.masking._proved", SOURCES["photo.masking"]))
+    assert value.startswith("guard.frame(")
+    assert "_proved(" in ast.unparse(
+        next(
+            node
+            for node in ast.walk(ast.parse(SOURCES["photo.masking"]))
+            if isinstance(node, ast.FunctionDef) and node.name == "mask"
+        )
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name.startswith("sinks.")])
