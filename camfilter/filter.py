@@ -30,6 +30,9 @@ class FrameFilter(Protocol):
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         """What recognisers read in the faces before and after."""
 
+    def catch_up(self) -> None:
+        """Do what may wait until the newest frame is out; `apply` does it else, before the next."""
+
     def close(self) -> None:
         """Release models; closing twice does nothing."""
 
@@ -80,6 +83,10 @@ class FaceFilter:
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         """What recognisers read in the faces before and after; see `camfilter.meter`."""
         return self._meter.measure(raw.pixels, filtered, self.chain.surrogate)
+
+    def catch_up(self) -> None:
+        """Look for faces in the newest frame, where the finder is due."""
+        self._finder.catch_up()
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""

@@ -63,6 +63,7 @@ def run_every_frame(
         sink.write(frame)
         report.emitted(frame)
         on_frame(raw, frame)
+        protector.catch_up()
         if raw.index + 1 == max_frames:
             return
 
@@ -165,12 +166,13 @@ class LiveRun:
         return 0.0
 
     def protect(self, timeout_s: float = _TAKE_S) -> float:
-        """Bring the newest frame to the guard, if one comes in time; no need to wait afterwards."""
+        """Bring the newest frame to the guard, if one comes in time, then do what could wait."""
         try:
             raw = self._newest.take(timeout_s)
             if raw is not None:
                 self._protector.take(raw)
                 self._ready.set()
+                self._protector.catch_up()
         except BaseException as error:  # noqa: BLE001 - even one that would end the thread
             self._guard.fault(f"{type(error).__name__} in the filter.")
         return 0.0

@@ -9,6 +9,7 @@ from typing import Final
 
 from camfilter.errors import CamfilterError
 from camfilter.filter import FrameFilter
+from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame
 from camfilter.guard import Guard
 from camfilter.report import RunReport
@@ -55,6 +56,8 @@ class Protector:
         self._filter: FrameFilter | None = None
         self._filtering = threading.Lock()
         self._faults_in_a_row = 0
+        self._waiting: tuple[FrameFilter, RawFrame, Filtered] | None = None
+        self._falls_behind = False
 
     def prepare(self) -> None:
         """Build the filter now, so that what is wrong with it is known before the first frame."""
@@ -62,6 +65,7 @@ class Protector:
 
     def take(self, raw: RawFrame) -> None:
         """Bring one frame to the guard. Never raises for what the filter does."""
+        self.catch_up()
         self._report.frames_in += 1
         try:
             self._guard.expect(raw)
@@ -73,7 +77,26 @@ class Protector:
         except Exception as error:  # noqa: BLE001 - whatever failed, the guard stands in for it
             self._fail(error)
         else:
-            self._faults_in_a_row = 0
+            if not self._falls_behind:
+                self._faults_in_a_row = 0
+
+    def catch_up(self) -> None:
+        """Do what may wait until the newest frame is out: ask recognisers, look for faces again.
+
+        Who does not call it after a frame pays for it before the next one. Never raises for what
+        the filter does.
+        """
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        try:
+            with self._filtering:
+                self._finish(*waiting)
+        except Exception as error:  # noqa: BLE001 - the next frame must not trust this filter
+            self._falls_behind = True
+            self._fail(error)
+        else:
+            self._falls_behind = False
 
     def close(self) -> None:
         """Release the filter; closing twice does nothing.
@@ -105,8 +128,14 @@ class Protector:
             raw, filtered.pixels, filtered.faces, min(allowed_levels, filtered.budget_levels)
         )
         self._report.filtered(filtered, linf_levels)
+        self._waiting = filter_, raw, filtered
+
+    def _finish(self, filter_: FrameFilter, raw: RawFrame, filtered: Filtered) -> None:
+        if filter_ is not self._filter:
+            return  # it was closed meanwhile
         if self._measure_every and raw.index % self._measure_every == 0:
             self._report.measured(filter_.measure(raw, filtered))
+        filter_.catch_up()
 
     def _allowed_levels(self) -> int:
         return _ANY_LEVELS if self._budget_levels is None else self._budget_levels()

@@ -66,10 +66,14 @@ class FakeFaces:
     def __init__(self, *answers: Sequence[Face]) -> None:
         self._answers = deque(answers)
         self.closed = 0
+        self.caught_up = 0
 
     def find(self, pixels: Pixels) -> list[Face]:
         answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
         return list(answer)
+
+    def catch_up(self) -> None:
+        self.caught_up += 1
 
     def close(self) -> None:
         self.closed += 1
@@ -122,6 +126,7 @@ class FakeFilter:
         self._script = deque(script or (filtered,))
         self.seen: list[int] = []
         self.closed = 0
+        self.caught_up = 0
 
     def apply(self, raw: RawFrame) -> Filtered:
         self.seen.append(raw.index)
@@ -132,6 +137,9 @@ class FakeFilter:
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         return []
+
+    def catch_up(self) -> None:
+        self.caught_up += 1
 
     def close(self) -> None:
         self.closed += 1

@@ -169,6 +169,8 @@ class Blind:
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[object]:
         return []
 
+    def catch_up(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -190,6 +192,7 @@ def test_rows_tell_both_modes(surrogate: OnnxSurrogate) -> None:
     ]  # fmt: skip
     for row in rows:
         assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert row["p50_ms"] <= row["work_p50_ms"] <= row["work_p99_ms"]
         assert row["share_of_core_at_30fps"] == pytest.approx(row["cpu_ms"] * 30 / 1e3, rel=0.01)
 
 

@@ -294,6 +294,9 @@ class Failing:
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[Any]:
         return []
 
+    def catch_up(self) -> None:
+        self._real.catch_up()
+
     def close(self) -> None:
         self.closed = True
         self._real.close()

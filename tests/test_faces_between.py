@@ -12,6 +12,7 @@ from camfilter.faces.between import BetweenFrames
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.faces.placing import mesh_points
 from camfilter.frames import Pixels, Size
+from fakes import face_at
 
 SIZE = Size(640, 360)
 
@@ -52,6 +53,7 @@ def run(faces: BetweenFrames, counted: Counted, pictures: Sequence[Pixels]) -> l
     for index, pixels in enumerate(pictures):
         counted.frame = index
         answers.append(faces.find(pixels))
+        faces.catch_up()
     return answers
 
 
@@ -73,6 +75,68 @@ def test_a_moving_face_is_in_every_picture_where_the_finder_would_see_it(counted
         assert np.linalg.norm(crop_centre(face) - crop_centre(true)) < 2.5
         assert face.box.overlap(true.box) > 0.9
         assert face.box == Box.around(face.outline)
+
+
+def test_the_finder_looks_at_steady_pictures_after_they_are_answered(counted: Counted) -> None:
+    scene = Scene(SIZE, 1)
+    faces = BetweenFrames(counted)
+    at_once, afterwards = [], []
+    for index in range(24):
+        counted.frame, before = index, len(counted.found)
+        faces.find(scene.bgr(index))
+        answered = len(counted.found)
+        faces.catch_up()
+        faces.catch_up()
+        at_once.append(answered - before)
+        afterwards.append(len(counted.found) - answered)
+    assert at_once[:4] == [1, 1, 1, 0]  # the first three, until the face is known
+    assert sum(at_once) < 8
+    assert max(afterwards) == 1
+    assert 4 <= sum(afterwards) <= 8
+
+
+def test_answers_do_not_depend_on_when_it_catches_up(counted: Counted) -> None:
+    scene = Scene(SIZE, 1)
+    pictures = [scene.bgr(index) for index in range(20)]
+    early = run(BetweenFrames(counted), counted, pictures)
+    other = MediaPipeFaces()
+    late_faces = BetweenFrames(other)
+    late = [late_faces.find(pixels) for pixels in pictures]
+    other.close()
+    for (one,), (another,) in zip(early, late, strict=True):
+        assert np.array_equal(one.outline, another.outline)
+
+
+class Shown:
+    """A finder that sees what it is told to see."""
+
+    def __init__(self) -> None:
+        self.faces: list[Face] = []
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        return list(self.faces)
+
+    def look(self, pixels: Pixels, known: Sequence[Face], *, part: Box | None = None) -> list[Face]:
+        return []
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_face_too_small_to_be_carried_is_shown_in_the_next_picture(
+    astronaut: Pixels, again: bool
+) -> None:
+    finder = Shown()
+    large, small = face_at(224, 130, 90), face_at(60, 60, 16)
+    finder.faces = [large]
+    faces = BetweenFrames(finder)
+    for _ in range(6):
+        assert [face.box for face in faces.find(astronaut)] == [large.box]
+    finder.faces = [large, small]
+    faces.catch_up()
+    finder.faces = [large, small] if again else [large]
+    assert {face.box for face in faces.find(astronaut)} == {large.box, small.box}
+    assert len(faces.find(astronaut)) == len(finder.faces)
 
 
 def test_far_faces_are_looked_for_where_the_finder_is_spared(counted: Counted) -> None:

@@ -221,6 +221,7 @@ def test_readings_are_measured_every_so_often(every: int, measured: int) -> None
     takes, _, report = protector(Metered(), measure_every=every)
     for index in range(10):
         takes.take(raw_frame(index))
+    takes.catch_up()
     assert report.as_json(1.0)["faces_measured"] == measured
 
 
@@ -232,6 +233,7 @@ def test_a_meter_that_fails_shows_no_raw_picture() -> None:
     takes, guard, report = protector(Blind())
     raw = raw_frame(0)
     takes.take(raw)
+    takes.catch_up()
     frame = guard.frame(0.0, 0, SIZE)
     assert frame.state is GuardState.HOLDING
     assert np.array_equal(frame.pixels, filtered(raw).pixels)
@@ -251,7 +253,65 @@ def test_every_frame_is_measured_unless_it_is_said_otherwise() -> None:
     takes, _, report = protector(Metered())
     for index in range(3):
         takes.take(raw_frame(index))
+        assert report.as_json(1.0)["faces_measured"] == index  # the newest one waits
+    takes.catch_up()
     assert report.as_json(1.0)["faces_measured"] == 3
+
+
+def test_what_may_wait_is_done_once_for_each_frame_and_by_the_next_at_latest() -> None:
+    only = FakeFilter(filtered, filtered, RuntimeError("no"), filtered)
+    takes, guard, _ = protector(only)
+    done = []
+    for index, asked in enumerate([True, False, True, True]):
+        takes.take(raw_frame(index))
+        before = only.caught_up
+        if asked:
+            takes.catch_up()
+            takes.catch_up()
+        done.append((before, only.caught_up))
+    assert done == [(0, 1), (1, 1), (2, 2), (2, 3)]  # of a frame that failed there is nothing
+    assert shown(guard, raw_frame(3)) is GuardState.PROTECTED
+
+
+def test_a_filter_that_fails_after_each_frame_is_built_again() -> None:
+    class Late(FakeFilter):
+        def catch_up(self) -> None:
+            raise RuntimeError
+
+    late, good = Late(), FakeFilter()
+    takes, guard, report = protector(late, good, rebuild_after=3)
+    for index in range(4):
+        takes.take(raw_frame(index))
+        takes.catch_up()
+    assert (late.seen, late.closed, good.seen) == ([0, 1, 2], 1, [3])
+    assert report.faults.total() == 3
+    assert shown(guard, raw_frame(3)) is GuardState.PROTECTED
+
+
+def test_a_late_fault_stops_no_good_frame_and_is_forgotten() -> None:
+    class Hiccuping(FakeFilter):
+        def catch_up(self) -> None:
+            super().catch_up()
+            if self.caught_up % 2:
+                raise RuntimeError
+
+    only = Hiccuping()
+    takes, guard, _ = protector(only, rebuild_after=2)
+    for index in range(8):
+        takes.take(raw_frame(index))
+        assert shown(guard, raw_frame(index)) is GuardState.PROTECTED
+        takes.catch_up()
+    assert only.closed == 0
+
+
+def test_nothing_is_asked_of_a_filter_that_was_closed_meanwhile() -> None:
+    only = FakeFilter()
+    takes, _, report = protector(only)
+    takes.take(raw_frame(0))
+    takes.close()
+    takes.catch_up()
+    assert only.caught_up == 0
+    assert not report.faults
 
 
 def test_an_earlier_raw_frame_is_known_again() -> None:

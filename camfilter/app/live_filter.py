@@ -99,6 +99,7 @@ class LiveFilter:
         self._clock = clock
         self._governor = Governor()
         self._spent = FULL_EFFORT
+        self._took: tuple[RawFrame, float] | None = None
         self._surrogate = open_surrogate(self._applied)
         self._filter = (build or self._built)(self._applied, self._surrogate)
 
@@ -128,6 +129,7 @@ class LiveFilter:
         Raises:
             SettingError: nothing of the settings would be left in an 8-bit picture.
         """
+        self.catch_up()
         settings = self._settings()
         effort = self._governor.effort
         if settings is not self._applied or effort is not self._spent:
@@ -136,8 +138,17 @@ class LiveFilter:
             raise SettingError(settings.vanishes, "Raise epsilon.")
         start_s = self._clock()
         filtered = self._filter.apply(raw)
-        self._governor.note(raw, self._clock() - start_s)
+        self._took = raw, self._clock() - start_s
         return filtered
+
+    def catch_up(self) -> None:
+        """Do what may wait until the newest frame is out, and count what the frame took in all."""
+        took, self._took = self._took, None
+        if took is None:
+            return
+        start_s = self._clock()
+        self._filter.catch_up()
+        self._governor.note(took[0], took[1] + self._clock() - start_s)
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         """What recognisers read in the largest face before and after."""

@@ -174,5 +174,8 @@ class _Lent:
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         return self._inner.measure(raw, filtered)
 
+    def catch_up(self) -> None:
+        self._inner.catch_up()
+
     def close(self) -> None:
         """Stay open."""

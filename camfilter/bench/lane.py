@@ -27,8 +27,9 @@ from camfilter.surrogate.base import Surrogate
 
 __all__ = ["PARTS", "Lane", "filter_of"]
 
-PARTS: Final = ("convert", "detect", "chain", "compose", "guard", "sink")
-"""Parts of the way, in order. guard holds all that is around the filter: proof and copy."""
+PARTS: Final = ("convert", "detect", "chain", "compose", "guard", "sink", "after")
+"""Parts of a frame's work, in order. guard holds all that is around the filter: proof and copy;
+after is what is done once the frame is out, before the next one comes."""
 
 _MEASURE_EVERY: Final = 4
 """As a live run does it."""
@@ -89,6 +90,8 @@ class Lane:
         frame = self._guard.frame(raw.time_s, index, raw.size)
         guarded_s = self._clock()
         cv2.cvtColor(pixels_of(frame), cv2.COLOR_BGR2YUV_I420)
+        out_s = self._clock()
+        self._protector.catch_up()
         end_s, end_cpu_s = self._clock(), self._cpu_clock()
         if frame.state is not GuardState.PROTECTED or frame.index != index:
             raise NothingProtected(f"Frame {index} of the bench was not protected: {frame.reason}")
@@ -98,7 +101,7 @@ class Lane:
         times_ms = (
             converted_s - start_s, done.times.detect_ms / 1e3, done.times.chain_ms / 1e3,
             done.times.compose_ms / 1e3, guarded_s - converted_s - filtered_ms / 1e3,
-            end_s - guarded_s, end_s - start_s, end_cpu_s - cpu_s,
+            out_s - guarded_s, end_s - out_s, out_s - start_s, end_s - start_s, end_cpu_s - cpu_s,
         )  # fmt: skip
         self._times_ms.append(tuple(1e3 * time_s for time_s in times_ms))
 
@@ -112,9 +115,13 @@ class Lane:
         return self._faces
 
     def laps(self) -> Laps:
-        """The whole way of each frame."""
+        """All work for each frame."""
         times = self._table()
         return Laps(times[:, -2], times[:, -1])
+
+    def until_out_ms(self) -> NDArray[np.float64]:
+        """How long each frame took from the camera to the sink, in ms."""
+        return self._table()[:, -3]
 
     def parts(self) -> dict[str, NDArray[np.float64]]:
         """Times of each part in ms, frame by frame."""
@@ -126,7 +133,7 @@ class Lane:
         self._protector.close()
 
     def _table(self) -> NDArray[np.float64]:
-        return np.array(self._times_ms, np.float64).reshape(-1, len(PARTS) + 2)
+        return np.array(self._times_ms, np.float64).reshape(-1, len(PARTS) + 3)
 
 
 class _Watched:
@@ -153,6 +160,9 @@ class _Watched:
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         return self._inner.measure(raw, filtered)
+
+    def catch_up(self) -> None:
+        self._inner.catch_up()
 
     def close(self) -> None:
         self._inner.close()

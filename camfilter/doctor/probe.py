@@ -112,6 +112,7 @@ def look_at_filter(run_s: str) -> dict[str, Any]:
             start_s = time.perf_counter()
             protector.take(raw)
             state = guard.frame(raw.time_s, raw.index, size).state
+            protector.catch_up()
             took_ms.append(1e3 * (time.perf_counter() - start_s))
             protected += state is GuardState.PROTECTED
     protector.close()

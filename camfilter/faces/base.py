@@ -92,5 +92,8 @@ class FaceFinder(Protocol):
     def find(self, pixels: Pixels) -> list[Face]:
         """All faces in a picture of shape (height, width, 3) uint8, BGR; largest first."""
 
+    def catch_up(self) -> None:
+        """Do what may wait until the newest frame is out; `find` does it else, before the next."""
+
     def close(self) -> None:
         """Release models; closing twice does nothing."""

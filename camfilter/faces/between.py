@@ -2,9 +2,10 @@
 
 Finding faces is the dearest part of a frame. Between two pictures that the finder sees, the
 texture of the faces itself says where they went: sparse optical flow inside each face, and
-the similarity transform that fits it best. Whatever makes that doubtful makes the finder look:
+the similarity transform that fits it best. So the finder may look at a picture after that one is
+out, and no picture waits for it. Whatever makes the flow doubtful makes the finder look at once:
 a face that it lost a moment ago, a flow that does not fit, and a part of the picture that
-changed at once, since a face may have appeared there.
+changed suddenly, since a face may have appeared there.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _GREATEST_SCALE: Final = 1.08
 _GREATEST_SHIFT: Final = 0.2
 _SMALLEST_FACE_PX: Final = 24
 _LEAST_IN_VIEW: Final = 0.8
+_SAME_FACE: Final = 0.2
 
 
 class LookingFinder(Protocol):
@@ -70,6 +72,9 @@ class _Patch:
 class BetweenFrames:
     """Asks a finder about every third picture of a moving scene, and about every doubtful one.
 
+    The third ones are looked at in `catch_up`, and tell where the faces are in the next picture;
+    doubtful ones at once.
+
     Args:
         finder: where faces come from.
         find_every: asked in each picture: frames from one that the finder sees to the next;
@@ -93,34 +98,64 @@ class BetweenFrames:
         self._frames_carried = 0
         self._calm = False
         self._frames_to_look = look_every
+        self._newest: Pixels | None = None
+        self._unshown: list[Face] = []
 
     def find(self, pixels: Pixels) -> list[Face]:
         """All faces in the next picture of the scene; largest first."""
+        self.catch_up()
         calm_before, sudden = self._calm, self._changes.sudden(pixels)
         self._calm = sudden is None
         self._frames_to_look -= 1
-        faces = None
-        due = self._frames_carried >= self._find_every() - 1
-        if not (due or sudden or self._steady_frames < _STEADY_FRAMES):
-            faces = self._carried(pixels)
-        self._frames_carried = 0 if faces is None else self._frames_carried + 1
+        doubtful = sudden or self._steady_frames < _STEADY_FRAMES
+        faces = None if doubtful else self._carried(pixels)
         if faces is None:
-            faces = self._finder.find(pixels)
-            none_lost = len(faces) >= max(1, len(self._patches))
-            self._steady_frames = self._steady_frames + 1 if none_lost else 0
+            faces = self._found(pixels)
             if sudden and calm_before:  # whatever came may be too far for the finder's mesh
-                faces = [*faces, *self._finder.look(pixels, faces, part=sudden)]
+                faces += self._finder.look(pixels, faces, part=sudden)
+            faces += [face for face in self._unshown if not _among(face, faces)]
+        else:
+            self._frames_carried += 1
+            self._newest = pixels
+        self._unshown = []
+        self._follow(pixels, faces)
+        return sorted(faces, key=lambda face: -face.box.area)
+
+    def catch_up(self) -> None:
+        """Look at the newest picture, if it was not looked at and the finder's turn has come."""
+        pixels, self._newest = self._newest, None
+        if pixels is None:
+            return
+        faces = [patch.face for patch in self._patches]
+        if self._frames_carried >= self._find_every():
+            faces = self._found(pixels)
         elif self._frames_to_look <= 0:  # no frame pays for both
             self._frames_to_look = self._look_every
-            faces = [*faces, *self._finder.look(pixels, faces)]
-        self._patches = [patch for face in faces if (patch := _patch(pixels, face)) is not None]
-        if len(self._patches) < len(faces):
-            self._steady_frames = 0  # one of them cannot be carried
-        return sorted(faces, key=lambda face: -face.box.area)
+            faces += self._finder.look(pixels, faces)
+        else:
+            return
+        self._unshown = self._follow(pixels, faces)
 
     def close(self) -> None:
         """Close the finder; closing twice does nothing."""
         self._finder.close()
+
+    def _found(self, pixels: Pixels) -> list[Face]:
+        """What the finder sees; whether it sees all that it saw before is remembered."""
+        faces = list(self._finder.find(pixels))
+        none_lost = len(faces) >= max(1, len(self._patches))
+        self._steady_frames = self._steady_frames + 1 if none_lost else 0
+        self._frames_carried = 0
+        return faces
+
+    def _follow(self, pixels: Pixels, faces: list[Face]) -> list[Face]:
+        """Remember what the faces look like; those that cannot be carried to another picture."""
+        patches = [(face, _patch(pixels, face)) for face in faces]
+        self._patches = [patch for _, patch in patches if patch is not None]
+        lost = [face for face, patch in patches if patch is None]
+        if lost:
+            self._steady_frames = 0
+        return lost
 
     def _carried(self, pixels: Pixels) -> list[Face] | None:
         """The faces of the picture before, where they are now; None when one is in doubt."""
@@ -135,6 +170,11 @@ class BetweenFrames:
 
 def _every_third() -> int:
     return 3
+
+
+def _among(face: Face, others: Sequence[Face]) -> bool:
+    """Whether one of the others is the same face."""
+    return any(face.box.overlap(other.box) > _SAME_FACE for other in others)
 
 
 def _patch(pixels: Pixels, face: Face) -> _Patch | None:

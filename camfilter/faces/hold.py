@@ -88,6 +88,10 @@ class HeldFaces:
         self._tracks = tracks
         return sorted((track.face for track in tracks), key=lambda face: -face.box.area)
 
+    def catch_up(self) -> None:
+        """Let the finder do what may wait until the newest frame is out."""
+        self._finder.catch_up()
+
     def close(self) -> None:
         """Close the finder; closing twice does nothing."""
         self._finder.close()

@@ -116,6 +116,9 @@ class MediaPipeFaces:
         self._turn = (self._turn + 1) % len(turns)
         return [turns[self._turn]]
 
+    def catch_up(self) -> None:
+        """Nothing waits."""
+
     def close(self) -> None:
         """Release models; closing twice does nothing."""
         if self._mesh is not None:

@@ -42,6 +42,9 @@ class PhotoFaces:
                 found.append(face)
         return sorted(found, key=lambda face: -face.box.area)
 
+    def catch_up(self) -> None:
+        """Nothing waits."""
+
     def close(self) -> None:
         """Release models; closing twice does nothing."""
         self._finder.close()

@@ -237,6 +237,7 @@ FAULTS: Final[dict[str, list[Fault]]] = {
     "filter": [*ANY_ERROR, *_filter_faults()],
     "building": [*ANY_ERROR[:4]],
     "measuring": [*ANY_ERROR[:2], answering("None", None)],
+    "faces again": ANY_ERROR[:2],
     "card": [*ANY_ERROR[:3]],
     "sink": [*ANY_ERROR[:3], *_sink_faults()],
     "opening the sink": [*ANY_ERROR[:3], *_sink_faults()],

@@ -319,6 +319,9 @@ class Soak:
             del self._recent[next(iter(self._recent))]
         return list(self._finder_sees)
 
+    def catch_up(self) -> None:
+        """Nothing waits."""
+
     def close(self) -> None:
         """The finder has nothing to close."""
 

@@ -287,6 +287,9 @@ class _Faces:
     def find(self, pixels: Pixels) -> list[Face]:
         return self._world.seams.through("faces", lambda: self._found(pixels))
 
+    def catch_up(self) -> None:
+        self._world.seams.through("faces again", lambda: None)
+
     def close(self) -> None: ...
 
     def _found(self, pixels: Pixels) -> list[Face]:

@@ -55,6 +55,9 @@ class KnownFaces:
         """The faces of the next frame."""
         return list(next(self._faces))
 
+    def catch_up(self) -> None:
+        """Nothing waits."""
+
     def close(self) -> None:
         """Nothing to release."""
 

@@ -149,6 +149,9 @@ class _Witness:
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         return self._inner.measure(raw, filtered)
 
+    def catch_up(self) -> None:
+        self._inner.catch_up()
+
     def close(self) -> None:
         self._inner.close()
 
