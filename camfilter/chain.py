@@ -55,6 +55,9 @@ class FaceChain(Protocol):
             faces: of this frame, one or more.
         """
 
+    def catch_up(self) -> None:
+        """Do what may wait until the newest frame is out; the next frame does it else."""
+
 
 class Chain:
     """Runs the stages against a surrogate.
@@ -79,6 +82,9 @@ class Chain:
         crops = np.stack([cut_crop(pixels, face, size_px) for face in faces])
         masks = np.stack([outline_mask(face, size_px) for face in faces])
         return self.perturb(crops, masks)
+
+    def catch_up(self) -> None:
+        """Nothing waits: frames have nothing to do with each other."""
 
     def perturb(self, crops: Crops, masks: Crops) -> Perturbation:
         """Find the perturbation of each face.

@@ -59,16 +59,18 @@ class FaceFilter:
         self.chain = chain
         self._meter = meter or AtOnce()
         self._clock = clock
+        self._after_ms = 0.0
 
     def apply(self, raw: RawFrame) -> Filtered:
         """Filter one frame; frames come in order."""
+        after_ms, self._after_ms = self._after_ms, 0.0
         start = self._clock()
         found_faces = self._finder.find(raw.pixels)
         faces = tuple(face for face in found_faces if _in_view(face, raw.size))
         found = self._clock()
         budget_levels = self.chain.settings.budget_levels
         if not faces:
-            times = PartTimes(1e3 * (found - start), 0.0, 0.0)
+            times = PartTimes(1e3 * (found - start), 0.0, 0.0, after_ms)
             no_logits = np.empty((0, 0), np.float32)
             return Filtered(raw.pixels.copy(), (), no_logits, budget_levels, times)
         perturbation = self.chain.perturb_faces(raw.pixels, faces)
@@ -76,17 +78,23 @@ class FaceFilter:
         pixels = compose(raw.pixels, faces, perturbation, budget_levels)
         composed = self._clock()
         times = PartTimes(
-            1e3 * (found - start), 1e3 * (chained - found), 1e3 * (composed - chained)
+            1e3 * (found - start), 1e3 * (chained - found), 1e3 * (composed - chained), after_ms
         )
         return Filtered(pixels, faces, perturbation.clean_logits, budget_levels, times)
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         """What recognisers read in the faces before and after; see `camfilter.meter`."""
-        return self._meter.measure(raw.pixels, filtered, self.chain.surrogate)
+        start = self._clock()
+        measures = self._meter.measure(raw.pixels, filtered, self.chain.surrogate)
+        self._after_ms += 1e3 * (self._clock() - start)
+        return measures
 
     def catch_up(self) -> None:
-        """Look for faces in the newest frame, where the finder is due."""
+        """Take the stages that wait, and look for faces in the newest frame where that is due."""
+        start = self._clock()
+        self.chain.catch_up()
         self._finder.catch_up()
+        self._after_ms += 1e3 * (self._clock() - start)
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""

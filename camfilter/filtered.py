@@ -15,15 +15,23 @@ __all__ = ["Filtered", "PartTimes"]
 
 @dataclass(frozen=True, slots=True)
 class PartTimes:
-    """How long each part took for one frame, in milliseconds."""
+    """How long each part took for one frame, in milliseconds.
+
+    Attributes:
+        detect_ms: finding the faces.
+        chain_ms: finding their change.
+        compose_ms: putting it into the frame.
+        after_ms: what was done once the frame before was out; nobody waited for it.
+    """
 
     detect_ms: float
     chain_ms: float
     compose_ms: float
+    after_ms: float = 0.0
 
     @property
     def total_ms(self) -> float:
-        """All parts together."""
+        """All parts that the frame waited for."""
         return self.detect_ms + self.chain_ms + self.compose_ms
 
 

@@ -131,16 +131,19 @@ class ChainOverTime:
         self._reader = 0
         self._face_turn = 0
         self._owed = 0.0
+        self._waiting: tuple[list[_Worn], list[Crop]] | None = None
 
     def follow(self, settings: ChainSettings) -> ChainOverTime:
         """Go on under other settings from the next frame, with what the faces wear now."""
         if (settings.mode, settings.targets) != (self.settings.mode, self.settings.targets):
-            self._worn, self._lost = {}, None
+            self._worn, self._lost, self._waiting = {}, None, None
         self.settings = settings
         return self
 
     def perturb_faces(self, pixels: Pixels, faces: Sequence[Face]) -> Perturbation:
-        """Bring every face's texture one frame further.
+        """Carry every face's texture to this frame; new faces get one.
+
+        The stages that work on it further are taken in `catch_up`, for the frames to come.
 
         Args:
             pixels: (height, width, 3) uint8, BGR, the raw frame.
@@ -150,21 +153,31 @@ class ChainOverTime:
             One change of luma for each face, (faces, 48, 48); up to 1.6 times the budget, to which
             the composition limits each pixel.
         """
+        self.catch_up()
         self._frame += 1
         keyed = self._keyed(faces)
         self._part_from_lost({key for key, _ in keyed})
         worn = [self._wear(pixels, face, key) for key, face in keyed]
-        read = self._read_oldest(worn)
         masks = [
             outline_mask(face, GRID_PX) * self._share(state, face)
             for face, state in zip(faces, worn, strict=True)
         ]
-        self._work(worn, masks, self._due(read=read))
+        self._waiting = None if self._begin(worn, masks) else (worn, masks)
         delta = np.stack(
             [self._press() * state.texture * mask for state, mask in zip(worn, masks, strict=True)]
         )
         means = np.stack([state.beliefs.mean(axis=0) for state in worn])
         return Perturbation(delta, np.log(np.maximum(means, np.float32(1e-6))))
+
+    def catch_up(self) -> None:
+        """Take the stages of the newest frame; they show from the next one on."""
+        if self._waiting is None:
+            return
+        (worn, masks), self._waiting = self._waiting, None
+        for _ in range(self._due(read=self._read_oldest(worn))):
+            index = self._face_turn % len(worn)
+            self._face_turn += 1
+            self._stage(worn[index], masks[index])
 
     def _due(self, *, read: bool) -> int:
         """How many stages this frame is given; a reading takes the place of one of several."""
@@ -214,19 +227,14 @@ class ChainOverTime:
         state.beliefs[index] = _BELIEF_DECAY * state.beliefs[index] + (1 - _BELIEF_DECAY) * reading
         return True
 
-    def _work(self, worn: list[_Worn], masks: list[Crop], stages: int) -> None:
-        """Deal out the stages of this frame: many to a new face, else some in turn."""
+    def _begin(self, worn: list[_Worn], masks: list[Crop]) -> bool:
+        """Give new faces several stages at once, so that their first frame is protected."""
         new = [index for index, state in enumerate(worn) if state.stages == 0]
         for index in new:
             count = max(2, _FIRST_STAGES // len(new))
             for _ in range(min(count, self.settings.chain_length)):
                 self._stage(worn[index], masks[index])
-        if new:
-            return
-        for _ in range(stages):
-            index = self._face_turn % len(worn)
-            self._face_turn += 1
-            self._stage(worn[index], masks[index])
+        return bool(new)
 
     def _stage(self, state: _Worn, mask: Crop) -> None:
         """One stage: the gradient at a random view, momentum, and a step inside the budget."""

@@ -16,6 +16,8 @@ from camfilter.surrogate.reading import Reading
 
 __all__ = ["LatencyHistogram", "RunReport"]
 
+_PARTS: Final = ("detect", "chain", "compose", "total", "after")
+
 
 class LatencyHistogram:
     """Percentiles of durations to 1 %, in 14 kB: bins on a logarithmic scale from 1 us to 100 s."""
@@ -61,7 +63,7 @@ class RunReport:
         self._states: Counter[GuardState] = Counter()
         self._linf_levels = 0
         self._budget_levels = 0
-        self._times = {part: LatencyHistogram() for part in ("detect", "chain", "compose", "total")}
+        self._times = {part: LatencyHistogram() for part in _PARTS}
         self._measured = 0
         self._fooled = 0
         self._squared_error = 0.0
@@ -165,6 +167,7 @@ class RunReport:
             self._times["chain"].add(times.chain_ms)
             self._times["compose"].add(times.compose_ms)
         self._times["total"].add(times.total_ms)
+        self._times["after"].add(times.after_ms)
 
 
 class _ReadingMean:

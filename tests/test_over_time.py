@@ -139,6 +139,7 @@ def test_stages_are_shared_by_all_faces_and_each_gets_its_turn() -> None:
     before = [state.stages for state in works._worn.values()]
     for _ in range(6):
         works.perturb_faces(scene(), faces)
+        works.catch_up()
     assert len(surrogate.stages) == 11  # one frame of six reads a clean face in its place
     shares = [state.stages - old for state, old in zip(works._worn.values(), before, strict=True)]
     assert sorted(shares) == [3, 4, 4]

@@ -129,6 +129,7 @@ def test_surrogates_read_the_clean_face_in_turn() -> None:
     counts = []
     for _ in range(20):
         works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+        works.catch_up()
         counts.append(tuple(member.read_count for member in members))
     assert set(counts[:6]) == {(1, 1, 1)}  # all of them once, when the face is new
     assert sum(counts[6]) == 4
@@ -165,6 +166,7 @@ def test_the_face_that_comes_next_starts_with_what_the_lost_one_wore() -> None:
     one, other = (replace(face_at(60, 60, 50), track=track) for track in (0, 9))
     for _ in range(5):
         works.perturb_faces(pixels, [one])
+    works.catch_up()
     (before,) = (state.texture.copy() for state in works._worn.values())
     works.perturb_faces(pixels, [replace(face_at(110, 60, 30), track=4)])
     assert list(works._worn) == [4]
@@ -229,6 +231,7 @@ def test_stages_are_paid_out_over_the_frames(per_frame: float, after: int) -> No
     first = state.stages
     for _ in range(40):
         works.perturb_faces(noise(160, 120), face)
+    works.catch_up()
     assert state.stages - first == pytest.approx(after, abs=1)
 
 
@@ -261,6 +264,30 @@ def test_what_a_stage_sees_is_a_picture() -> None:
         assert 0 <= stage.picture.min() < stage.picture.max() <= 1
 
 
+def test_stages_wait_until_the_frame_is_out_and_are_taken_once() -> None:
+    early, late = (chain(mode="neutral") for _ in range(2))
+    face, pixels = [replace(face_at(60, 60, 50), track=0)], noise(160, 120)
+    for frame in range(9):
+        one, other = (works.perturb_faces(pixels, face) for works in (early, late))
+        assert np.array_equal(one.delta, other.delta)
+        (state,) = early._worn.values()
+        before = state.stages
+        early.catch_up()
+        early.catch_up()
+        assert state.stages - before == (1 if frame else 0)
+
+
+def test_another_mode_drops_the_stages_that_wait() -> None:
+    works = chain(mode="neutral")
+    for _ in range(2):
+        works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+    (state,) = works._worn.values()
+    stages = state.stages
+    works.follow(ChainSettings.of({"mode": "hide"}))
+    works.catch_up()
+    assert (state.stages, works._worn) == (stages, {})
+
+
 def test_two_faces_take_turns_at_one_stage_a_frame() -> None:
     works = chain(mode="neutral", stages_per_frame=1)
     faces = [replace(face_at(40 + 60 * i, 50, 40), track=i) for i in range(2)]
@@ -268,6 +295,7 @@ def test_two_faces_take_turns_at_one_stage_a_frame() -> None:
     first = [state.stages for state in works._worn.values()]
     for _ in range(10):
         works.perturb_faces(noise(160, 120), faces)
+    works.catch_up()
     assert [state.stages - 5 for state in works._worn.values()] == first
 
 
@@ -280,6 +308,7 @@ def test_a_new_reading_counts_two_fifths() -> None:
     brighter = np.clip(pixels.astype(int) // 2 + 60, 0, 255).astype(np.uint8)
     for _ in range(6):
         works.perturb_faces(brighter, [face])
+    works.catch_up()
     crop = cv2.resize(state.seen, (16, 16), interpolation=cv2.INTER_AREA)
     now = softmax(works.surrogate.read(crop[None]))
     assert not np.allclose(before, now, atol=0.02)

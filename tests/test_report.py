@@ -132,9 +132,9 @@ def test_what_is_counted() -> None:
 
 def test_times_are_those_of_the_parts() -> None:
     report = RunReport()
-    report.filtered(result(face_at(2, 2, 2), times=PartTimes(10, 20, 5)), 1)
+    report.filtered(result(face_at(2, 2, 2), times=PartTimes(10, 20, 5, 7)), 1)
     latency = report.as_json(1.0)["latency_ms"]
-    wanted = {"detect": 10, "chain": 20, "compose": 5, "total": 35}
+    wanted = {"detect": 10, "chain": 20, "compose": 5, "total": 35, "after": 7}
     assert set(latency) == set(wanted)
     for part, duration in wanted.items():
         for percent in ("p50", "p95", "p99"):

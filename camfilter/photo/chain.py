@@ -68,6 +68,9 @@ class PhotoChain:
         logits = np.concatenate([some.clean_logits for some in found])
         return Perturbation(delta * np.float32(self._asked.amplification), logits)
 
+    def catch_up(self) -> None:
+        """Nothing waits: pictures have nothing to do with each other."""
+
     def _perturb(self, pixels: Pixels, faces: Sequence[Face]) -> Perturbation:
         asked = self._asked
         if asked.hide is Hide.EMOTION:
