@@ -154,7 +154,7 @@ def test_a_state_that_is_not_true_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_fault_that_never_heals_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("camfilter.protector.Protector._fail", lambda *_: None)
-    outcome = with_faults(fault("chain", "dead session"))
+    outcome = with_faults(fault("chain", "dead session"), chaining="per-frame")
     assert outcome.heal_s > HEAL_S
 
 
