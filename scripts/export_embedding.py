@@ -19,13 +19,16 @@ GRAPHS = Path(__file__).resolve().parents[1] / "onnx"
 def main(
     names: Annotated[list[str], typer.Argument(help="Networks: folders models/embed-*.")],
     *,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Ask them about masked pictures, never attack them.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the graphs and the manifest.")] = GRAPHS,
 ) -> None:
     """Export networks; onnx/embeddings.json lists what was exported."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         for name in names:
-            spec = publish_embedding(EmbeddingFolder.named(name), out)
+            spec = publish_embedding(EmbeddingFolder.named(name), out, held_out=held_out)
             Console().print(f"{spec.file}  opset {spec.opset}  {spec.sha256}", highlight=False)
     except CamfilterError as error:
         Console(stderr=True).print(str(error), style="red", highlight=False)

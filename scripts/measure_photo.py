@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import cv2
 import numpy as np
@@ -40,20 +40,23 @@ def main(
     figures = {"emotion": emotion(masker, finder, zipped, each), "identity": {}}
     print("emotion, 6 levels", figures["emotion"], flush=True)
     embedders = open_embedders()
+    (held_out_name,) = (one.name for one in open_embedders(held_out=True))
     persons = pictures_of(finder, zipped, people)
-    asked = [("nothing", 0, "identity", ())]
+    asked = [("nothing", 0, "identity")]
     for strength in STRENGTHS:
-        asked.append(("all", strength, "identity", embedders))
-        asked += [
-            (f"all but {one.name}", strength, "identity", [e for e in embedders if e is not one])
-            for one in embedders
-        ]
-        asked.append(("all", strength, "both", embedders))
-    for against, strength, hide, attacked in asked:
-        masker = PhotoMasker(finder, surrogate, open_embedders=lambda it=attacked: it)
+        asked += [(one.name, strength, "identity") for one in embedders]
+        asked.append((held_out_name, strength, "both"))
+    for left_out, strength, hide in asked:
+        attacked, judges = (
+            [one for one in embedders if (one.name == left_out) is judge] for judge in (False, True)
+        )
+        masker = PhotoMasker(
+            finder, surrogate,
+            open_embedders=lambda it=attacked: it, open_judges=lambda it=judges: it,
+        )  # fmt: skip
         found = identity(masker, finder, persons, embedders, strength, hide)
-        figures["identity"][f"{hide}, {strength}, against {against}"] = found
-        print(f"{hide}, {strength} levels, against {against}: {found}", flush=True)
+        figures["identity"][f"{hide}, {strength}, all but {left_out}"] = found
+        print(f"{hide}, {strength} levels, against all but {left_out}: {found}", flush=True)
     finder.close()
     if file is not None:
         file.write_text(json.dumps(figures, indent=2) + "\n")
@@ -101,33 +104,43 @@ def identity(
     embedders: Sequence[Embedder],
     strength: int,
     hide: str,
-) -> dict[str, dict[str, float]]:
-    """How often the first picture of a person is known by the others, by reader."""
-    shown = [
-        masked(masker, person[0], strength, hide)[0] if strength else person[0]
-        for person in persons
-    ]
+) -> dict[str, dict[str, float | None]]:
+    """How often the first picture of a person is known by the others, by reader.
+
+    `told_lost` is the share of faces of which the verdict says that the reader does not recognise
+    them; `accepted_lost` and `accepted_kept` tell what it accepts of those and of the rest.
+    """
+    done = [masked(masker, person[0], strength, hide) if strength else None for person in persons]
     faces = [finder.find(person[0])[0] for person in persons]
     found = {}
     for reader in embedders:
         known = [embedded(reader, finder, person[1:]) for person in persons]
-        nearest, accepted = [], []
-        for index, (picture, face) in enumerate(zip(shown, faces, strict=True)):
-            crop = cut_crop(picture, face, reader.size_px)
+        nearest, lost, accepted = [], [], {True: [], False: []}
+        for index, (made, person, face) in enumerate(zip(done, persons, faces, strict=True)):
+            crop = cut_crop(person[0] if made is None else made[0], face, reader.size_px)
             (probe,) = reader.embed(crop[None])
             distances = [np.linalg.norm(others - probe, axis=1) for others in known]
             nearest.append(int(np.argmin([some.mean() for some in distances])) == index)
-            accepted += list(distances[index] < threshold_of(reader))
+            told = made and made[1]["faces"][0]["identity"]["readers"][reader.name]
+            lost.append(bool(told) and not told["recognised"])
+            accepted[lost[-1]] += list(distances[index] < reader.threshold)
         found[reader.name] = {
-            "nearest": round(float(np.mean(nearest)), 3),
-            "accepted": round(float(np.mean(accepted)), 3),
+            "nearest": mean_of(nearest),
+            "accepted": mean_of(accepted[True] + accepted[False]),
+            "told_lost": mean_of(lost),
+            "accepted_lost": mean_of(accepted[True]),
+            "accepted_kept": mean_of(accepted[False]),
         }
     return found
 
 
+def mean_of(values: Sequence[bool]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
 def masked(
     masker: PhotoMasker, picture: Pixels, strength: int, hide: str
-) -> tuple[Pixels, dict[str, list[dict[str, dict[str, dict[str, float]]]]]]:
+) -> tuple[Pixels, dict[str, Any]]:
     """The picture as its file shows it, and what was measured."""
     settings = PhotoSettings.of({"hide": hide, "strength": strength, "quality": QUALITY})
     photo = Photo(picture, None, False, Kind.JPEG, None, None, ())
@@ -141,12 +154,6 @@ def embedded(
     faces = [finder.find(picture)[0] for picture in pictures]
     crops = [cut_crop(p, f, reader.size_px) for p, f in zip(pictures, faces, strict=True)]
     return reader.embed(np.stack(crops))
-
-
-def threshold_of(reader: Embedder) -> float:
-    """Distance up to which two pictures count as one person's, chosen on validation people."""
-    folder = Path(__file__).resolve().parent.parent / "models" / reader.name
-    return float(json.loads((folder / "metrics.json").read_text())["unseen_people"]["threshold"])
 
 
 def enlarged(luma: NDArray[np.uint8], size_px: int) -> Pixels:

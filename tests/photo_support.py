@@ -22,6 +22,7 @@ class LinearEmbedder:
     """A smooth linear map onto the unit sphere, whose gradient is known by hand."""
 
     provider = "cpu"
+    threshold = 1.0
 
     def __init__(self, size_px: int = 32, seed: int = 5, name: str = "linear") -> None:
         self.size_px = size_px

@@ -47,6 +47,23 @@ def test_three_unlike_embedders_are_shipped(embedders: list[Embedder]) -> None:
     assert all(64 <= embedder.dimensions <= 128 for embedder in embedders)
 
 
+def test_one_of_them_is_never_attacked(embedders: list[Embedder]) -> None:
+    attacked, apart = (
+        [embedder.name for embedder in open_embedders(Provider.CPU, held_out=held_out)]
+        for held_out in (False, True)
+    )
+    assert len(apart) == 1
+    assert sorted(attacked + apart) == sorted(embedder.name for embedder in embedders)
+
+
+def test_thresholds_are_those_of_the_training(embedders: list[Embedder]) -> None:
+    models = Path(__file__).parent.parent / "models"
+    for embedder in embedders:
+        figures = json.loads((models / embedder.name / "metrics.json").read_text())
+        trained = figures["unseen_people"]["threshold"]
+        assert embedder.threshold == pytest.approx(trained, abs=1e-4)
+
+
 def test_embeddings_have_unit_length_and_tell_faces_apart(
     embedders: list[Embedder], faces: dict[str, np.ndarray]
 ) -> None:
@@ -219,4 +236,6 @@ def test_the_same_weights_give_the_same_graph(tmp_path: Path) -> None:
     assert first == spec
     assert EmbeddingManifest.load(tmp_path).graphs == (spec,)
     assert spec.checkpoint_sha256 == shipped.checkpoint_sha256
+    assert (spec.threshold, spec.held_out) == (shipped.threshold, False)
+    assert publish_embedding(folder, tmp_path, held_out=True).held_out
     OnnxEmbedder("embed-plain48", Provider.CPU, folder=tmp_path)

@@ -464,8 +464,14 @@ def test_a_tiny_run_and_its_resumption(tmp_path: Path) -> None:
     for table in results["tables"]:
         for row in table["rows"]:
             for key, value in row.items():
-                if key.startswith(("hidden", "targeted", "top-3")) and value is not None:
+                if not key.startswith(("hidden", "targeted", "top-3")) or value is None:
+                    continue
+                if not key.endswith("95 %"):
                     assert 0 <= value <= 1, (table["name"], key)
+                    if f"{key}, 95 %" in row:
+                        low, high = map(float, row[f"{key}, 95 %"].split(" to "))
+                        assert low - 0.01 <= value <= high + 0.01
+                        assert high - low > 0.3  # four faces say little
     text = " ".join(results["text"])
     assert "control" in text
     assert "nan" not in text

@@ -23,6 +23,7 @@ from camfilter.lab.experiment.base import options_of  # noqa: E402
 from camfilter.lab.experiment.made import Made  # noqa: E402
 from camfilter.lab.experiment.running import experiment_named, run_experiment  # noqa: E402
 from camfilter.lab.experiment.workbench import Progress  # noqa: E402
+from camfilter.lab.intervals import wilson  # noqa: E402
 from camfilter.lab.smartbox import SmartBox, tasks  # noqa: E402
 from camfilter.lab.smartbox.measures import (  # noqa: E402
     Claims,
@@ -33,7 +34,6 @@ from camfilter.lab.smartbox.measures import (  # noqa: E402
     roc_of,
     threshold_of,
     verification,
-    wilson,
 )
 from camfilter.lab.smartbox.network import FaceNetwork, Schooling, varied  # noqa: E402
 from camfilter.lab.smartbox.options import BenchOptions, configured  # noqa: E402

@@ -31,8 +31,11 @@ from camfilter.photo.encoding import encode, kind_of_name
 from camfilter.photo.errors import NoFace, NotAPicture, PictureTooLarge
 from camfilter.photo.faces import PhotoFaces
 from camfilter.photo.faces import parts_of as tiles_of
+from camfilter.photo.figures import in_one_line, standing_of
 from camfilter.photo.identity import Leaving, Turns
 from camfilter.photo.proof import least_kept, refuse_spill
+from camfilter.photo.recognition import identity_figures, identity_in_words
+from camfilter.surrogate.base import Crops
 from camfilter.surrogate.ensemble import resized
 from camfilter.surrogate.manifest import graphs_folder
 from camfilter.surrogate.onnx import OnnxSurrogate
@@ -706,18 +709,94 @@ def test_real_networks_lose_the_person(
     hopper: Pixels, surrogate: OnnxSurrogate, hide: Hide
 ) -> None:
     finder = MediaPipeFaces(stills=True)
-    embedders = open_embedders()
-    masker = PhotoMasker(finder, surrogate, open_embedders=lambda: embedders)
+    attacked, judges = (open_embedders(held_out=held_out) for held_out in (False, True))
+    masker = PhotoMasker(
+        finder, surrogate, open_embedders=lambda: attacked, open_judges=lambda: judges
+    )
     masked = masker.mask(photo_of(hopper), PhotoSettings.of({"hide": hide, "strength": 8}))
     (face,) = finder.find(hopper)
     finder.close()
     signs = np.random.default_rng(2).choice((-8, 8), hopper.shape[:2])[:, :, None]
     random = np.clip(hopper.astype(int) + signs, 0, 255).astype(np.uint8)
-    for embedder in embedders:
+    readers = masked.figures["faces"][0]["identity"]["readers"]
+    assert [(name, reader["attacked"]) for name, reader in readers.items()] == [
+        *((embedder.name, True) for embedder in attacked),
+        *((embedder.name, False) for embedder in judges),
+    ]
+    for embedder in (*attacked, *judges):
         crops = np.stack([cut_crop(p, face, embedder.size_px) for p in (hopper, random)])
         before, after = embedder.embed(crops)
-        found = masked.figures["faces"][0]["embedding_distance"][embedder.name]
-        assert found > 2 * np.linalg.norm(after - before)
+        least = 2 if embedder in attacked else 1
+        assert readers[embedder.name]["distance"] > least * np.linalg.norm(after - before)
+
+
+class Far(LinearEmbedder):
+    """Embeds what it sees second at a distance of its own from what it saw first."""
+
+    def __init__(self, name: str, distance: float, threshold: float) -> None:
+        super().__init__(name=name)
+        self.threshold = threshold
+        self._angles = iter((0.0, 2 * np.arcsin(distance / 2)))
+
+    def embed(self, crops: Crops) -> np.ndarray:
+        angle = next(self._angles)
+        return np.tile(np.array([np.cos(angle), np.sin(angle)], np.float32), (len(crops), 1))
+
+
+@pytest.mark.parametrize(
+    ("attacked", "apart", "standing", "says"),
+    [
+        (1.2, 0.6, "good", "recognised by none of 2 that tell people apart "),
+        (1.2, 0.4, "partly", "not recognised by 1 of 2 that tell people apart "),
+        (0.9, 0.4, "not-yet", "still recognised by all 2 that tell people apart "),
+    ],
+)
+def test_the_verdict_on_identity_is_of_all_networks(
+    attacked: float, apart: float, standing: str, says: str
+) -> None:
+    pixels = noise(120, 120)
+    (found,) = identity_figures(
+        pixels, pixels, [bare()[0]], [Far("a", attacked, 1.0)], [Far("b", apart, 0.5)]
+    )
+    assert found == {
+        "standing": standing,
+        "readers": {
+            "a": {"attacked": True, "distance": attacked, "threshold": 1.0,
+                  "recognised": attacked < 1},
+            "b": {"attacked": False, "distance": apart, "threshold": 0.5,
+                  "recognised": apart < 0.5},
+        },
+    }  # fmt: skip
+    line = identity_in_words([{"identity": found}])
+    assert line == f"{says}(moved by {attacked:.2f} of 1.00, never attacked {apart:.2f} of 0.50)"
+
+
+def test_a_picture_of_several_counts_those_nobody_recognises() -> None:
+    faces = [
+        {"identity": {"standing": standing, "readers": {"a": {}, "b": {}}}}
+        for standing in ("good", "partly", "good")
+    ]
+    assert identity_in_words(faces) == "2 of 3 recognised by none of 2 that tell people apart"
+    assert standing_of([face["identity"] for face in faces]) == "partly"
+
+
+def test_what_is_hidden_decides_which_standings_there_are(
+    hopper: Pixels, masker: PhotoMasker
+) -> None:
+    found = {
+        hide: masker.mask(photo_of(hopper), PhotoSettings.of({"hide": hide, "chain_length": 2}))
+        for hide in Hide
+    }
+    assert {hide: (one.figures["standing"] is None, one.figures["identity_standing"] is None)
+            for hide, one in found.items()} == {
+        Hide.EMOTION: (False, True), Hide.IDENTITY: (True, False), Hide.BOTH: (False, False),
+    }  # fmt: skip
+    assert found[Hide.EMOTION].figures["faces"][0]["identity"] is None
+    line = in_one_line(found[Hide.IDENTITY].figures)
+    assert "that tell people apart (moved by " in line
+    assert ("a greater strength hides more" in line) is (
+        found[Hide.IDENTITY].figures["identity_standing"] != "good"
+    )
 
 
 # Settings.

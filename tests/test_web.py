@@ -39,8 +39,8 @@ from test_silence import children, looked_at, start
 QUICK = Patience(head_s=0.6, body_s=0.8, idle_s=0.4, answer_s=2.0)
 SMALL = file_of(noise(24, 16))
 FIGURES: dict[str, Any] = {
-    "hide": "identity", "size": "24x16", "standing": None, "linf_levels": 1, "budget_levels": 6,
-    "kept": [], "dropped": [], "faces": [{"embedding_distance": None}],
+    "hide": "identity", "size": "24x16", "standing": None, "identity_standing": None,
+    "linf_levels": 1, "budget_levels": 6, "kept": [], "dropped": [], "faces": [{"identity": None}],
 }  # fmt: skip
 
 

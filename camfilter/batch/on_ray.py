@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -21,6 +22,8 @@ __all__ = ["joined", "run_on_ray"]
 
 _SILENT: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """Ray sends usage figures to its makers unless it is told not to."""
+
+_PATIENCE_S: Final = 5.0
 
 
 def run_on_ray(
@@ -64,6 +67,7 @@ def joined(address: str) -> Any:
     except ImportError as error:
         raise SettingError("Ray is not installed.", "Install camfilter[ray].") from error
     try:
+        _knock(address)
         ray.init(
             address=address,
             log_to_driver=False,
@@ -78,6 +82,17 @@ def joined(address: str) -> Any:
             "Start one with ray start --head, and give its address.",
         ) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries an address where nobody listens for seven minutes.
+
+    Raises:
+        OSError: nobody answers.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():  # "auto" and "local" are Ray's own words
+        socket.create_connection((host, int(port)), _PATIENCE_S).close()
 
 
 def _spread(

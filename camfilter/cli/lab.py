@@ -116,6 +116,19 @@ def imbalance(
 
 
 @lab.command()
+def transfer(
+    *, out: Out, data: Data = None, config: Config = None, seed: Seed = None, jobs: Jobs = 1,
+    ray: Ray = None, quick: Quick = False, resume: Resume = True,
+    recogniser: Annotated[
+        list[Path] | None, typer.Option(help="ONNX file of a recogniser; may be repeated.")
+    ] = None,
+) -> None:  # fmt: skip
+    """What each ingredient of a surrogate gives against families that it does not know."""
+    given = {"data": data, "seed": seed, "recognisers": recogniser}
+    _run("transfer", given, out, config, quick, jobs, ray, resume)
+
+
+@lab.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of all findings: --out of the others.")],
 ) -> None:

@@ -33,6 +33,14 @@ class Embedder(Protocol):
     def dimensions(self) -> int:
         """Length of an embedding."""
 
+    @property
+    def threshold(self) -> float:
+        """Distance below which two pictures count as one person's.
+
+        Chosen for the greatest accuracy on as many pairs of one person as of two, of people whom
+        the network was not trained on.
+        """
+
     def embed(self, crops: Crops) -> Embeddings:
         """Embeddings (faces, dimensions) of (faces, size, size) luma in [0, 1]."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from camfilter.errors import GraphRefused, UnknownSurrogate
-from camfilter.surrogate.manifest import GraphSpec
+from camfilter.errors import UnknownSurrogate
+from camfilter.surrogate.manifest import GraphSpec, ManifestFile
 
 __all__ = ["EMBEDDINGS_FILE", "EmbeddingManifest", "EmbeddingSpec"]
 
@@ -20,39 +19,22 @@ class EmbeddingSpec(GraphSpec):
 
     Attributes:
         dimensions: length of an embedding; such a graph has no classes.
+        threshold: distance below which two pictures count as one person's.
+        held_out: whether it is asked but never attacked.
     """
 
     dimensions: int = Field(ge=2)
+    threshold: float = Field(gt=0, lt=2)
+    held_out: bool = False
 
 
-class EmbeddingManifest(BaseModel):
+class EmbeddingManifest(ManifestFile):
     """All embedders that camfilter may load."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    FILE: ClassVar[str] = EMBEDDINGS_FILE
+    WHAT: ClassVar[str] = "embedders"
 
     graphs: tuple[EmbeddingSpec, ...]
-
-    @classmethod
-    def load(cls, folder: Path) -> EmbeddingManifest:
-        """Read the manifest of a folder of graphs.
-
-        Raises:
-            GraphRefused: it is missing or malformed.
-        """
-        try:
-            return cls.model_validate_json((folder / EMBEDDINGS_FILE).read_bytes())
-        except OSError as error:
-            raise GraphRefused(
-                f"There is no manifest of embedders in {folder}.", "Install camfilter again."
-            ) from error
-        except ValidationError as error:
-            raise GraphRefused(
-                f"The manifest of embedders in {folder} is malformed.", "Install camfilter again."
-            ) from error
-
-    def save(self, folder: Path) -> None:
-        """Write the manifest into a folder of graphs."""
-        (folder / EMBEDDINGS_FILE).write_text(self.model_dump_json(indent=2) + "\n")
 
     @property
     def names(self) -> tuple[str, ...]:

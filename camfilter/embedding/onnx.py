@@ -60,6 +60,11 @@ class OnnxEmbedder:
         return self._spec.dimensions
 
     @property
+    def threshold(self) -> float:
+        """Distance below which two pictures count as one person's; see `Embedder`."""
+        return self._spec.threshold
+
+    @property
     def provider(self) -> str:
         """Hardware it truly runs on: cpu, cuda or tensorrt."""
         return str(self._provider)
@@ -98,19 +103,28 @@ class OnnxEmbedder:
 
 
 def open_embedders(
-    provider: Provider = Provider.AUTO, threads: int = 1, folder: Path | None = None
+    provider: Provider = Provider.AUTO,
+    threads: int = 1,
+    folder: Path | None = None,
+    *,
+    held_out: bool | None = None,
 ) -> list[Embedder]:
-    """All shipped embedders, in the order of their manifest.
+    """Shipped embedders, in the order of their manifest.
 
     Args:
         provider: hardware to run on.
         threads: CPU threads of each.
         folder: where graphs and manifest are; None takes the shipped ones.
+        held_out: only those that are never attacked (True), or that are (False); None takes all.
 
     Raises:
         GraphRefused: a graph is missing, damaged or not the manifest's.
         ProviderUnavailable: a named provider does not run here.
     """
     folder = folder or graphs_folder()
-    names = EmbeddingManifest.load(folder).names
-    return [OnnxEmbedder(name, provider, threads, folder) for name in names]
+    chosen = [
+        graph.surrogate
+        for graph in EmbeddingManifest.load(folder).graphs
+        if held_out is None or graph.held_out is held_out
+    ]
+    return [OnnxEmbedder(name, provider, threads, folder) for name in chosen]

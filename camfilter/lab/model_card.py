@@ -7,7 +7,7 @@ from typing import Any, Final
 from camfilter.errors import SurrogateError
 from camfilter.expressions import EXPRESSIONS
 
-__all__ = ["with_accuracy"]
+__all__ = ["around", "with_accuracy"]
 
 BEGIN: Final = "<!-- accuracy: written by train_surrogate.py --publish -->"
 END: Final = "<!-- end of accuracy -->"
@@ -23,11 +23,21 @@ def with_accuracy(card: str, metrics: dict[str, Any]) -> str:
     Raises:
         SurrogateError: a marker is missing.
     """
-    before, begin, rest = card.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SurrogateError("The model card has no place for the accuracy.", f"Add {BEGIN}{END}.")
-    return f"{before}{BEGIN}\n\n{accuracy(metrics)}\n\n{END}{after}"
+    before, after = around(card, BEGIN, END)
+    return f"{before}\n\n{accuracy(metrics)}\n\n{after}"
+
+
+def around(card: str, begin: str, end: str) -> tuple[str, str]:
+    """What stands before and after the figures of a card, with the markers.
+
+    Raises:
+        SurrogateError: a marker is missing.
+    """
+    before, found, rest = card.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise SurrogateError("The model card has no place for the figures.", f"Add {begin}{end}.")
+    return before + begin, end + after
 
 
 def accuracy(metrics: dict[str, Any]) -> str:

@@ -5,66 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from camfilter.embedding.base import Embedder
 from camfilter.faces.base import Face
-from camfilter.frames import Pixels
-from camfilter.geometry import cut_crop
 from camfilter.meter import Change, FaceMeasure
+from camfilter.photo.recognition import identity_in_words
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.reading import Reading
 from camfilter.verdict import Standing, judge
 
-__all__ = ["face_figures", "identity_figures", "in_one_line", "standing_of"]
-
-
-def identity_figures(
-    raw: Pixels, shown: Pixels, faces: Sequence[Face], embedders: Sequence[Embedder]
-) -> list[dict[str, float]]:
-    """How far each face went from itself in each embedder's space.
-
-    Args:
-        raw: (height, width, 3) uint8, BGR.
-        shown: the same, masked.
-        faces: one or more.
-        embedders: that are asked.
-
-    Returns:
-        For each face the distance by the embedder's name.
-    """
-    distances: list[dict[str, float]] = [{} for _ in faces]
-    for embedder in embedders:
-        before, after = (
-            embedder.embed(np.stack([cut_crop(pixels, face, embedder.size_px) for face in faces]))
-            for pixels in (raw, shown)
-        )
-        for found, distance in zip(distances, np.linalg.norm(after - before, axis=1), strict=True):
-            found[embedder.name] = round(float(distance), 4)
-    return distances
+__all__ = ["face_figures", "in_one_line", "standing_of"]
 
 
 def face_figures(
     faces: Sequence[Face],
     measures: Sequence[FaceMeasure],
-    people: Sequence[dict[str, float]],
+    people: Sequence[dict[str, Any] | None],
     settings: ChainSettings,
 ) -> list[dict[str, Any]]:
-    """Where each face is, what is read in it, and how well its expression is hidden."""
+    """Where each face is, what is read in it, and how well it is hidden."""
     return [
         {
             "box": [face.box.left, face.box.top, face.box.right, face.box.bottom],
             "standing": judge(measured, settings).standing.value,
             "surrogates": _change(measured.attacked),
             "held_out": None if measured.held_out is None else _change(measured.held_out),
-            "embedding_distance": distances or None,
+            "identity": identity,
         }
-        for face, measured, distances in zip(faces, measures, people, strict=True)
+        for face, measured, identity in zip(faces, measures, people, strict=True)
     ]
 
 
 def standing_of(faces: Sequence[dict[str, Any]]) -> str:
-    """That of the face which is hidden least."""
+    """That of the face which is hidden least.
+
+    Args:
+        faces: with a `standing` each: of their expression, or of their identity.
+    """
     found = {face["standing"] for face in faces}
     return [standing.value for standing in Standing if standing.value in found][-1]
 
@@ -78,11 +53,10 @@ def in_one_line(figures: dict[str, Any]) -> str:
         parts.append(f"surrogates read {_words(faces, 'surrogates')}")
         if faces[0]["held_out"] is not None:
             parts.append(f"one that is never attacked reads {_words(faces, 'held_out')}")
-    if faces[0]["embedding_distance"]:
-        every = [value for face in faces for value in face["embedding_distance"].values()]
-        parts.append(f"embeddings moved by {sum(every) / len(every):.2f}")
+    if faces[0]["identity"]:
+        parts.append(identity_in_words(faces))
     parts.append(f"greatest change {figures['linf_levels']} of {figures['budget_levels']} levels")
-    if figures["standing"] not in (None, Standing.GOOD):
+    if not {figures["standing"], figures["identity_standing"]} <= {None, Standing.GOOD}:
         parts.append("a greater strength hides more")
     if figures["dropped"]:
         parts.append(f"dropped {', '.join(figures['dropped'])}")

@@ -19,8 +19,9 @@ from camfilter.photo.chain import PhotoChain
 from camfilter.photo.decoding import Kind, Photo, decode
 from camfilter.photo.encoding import encode
 from camfilter.photo.errors import NoFace
-from camfilter.photo.figures import face_figures, identity_figures, standing_of
+from camfilter.photo.figures import face_figures, standing_of
 from camfilter.photo.proof import least_kept, refuse_spill
+from camfilter.photo.recognition import identity_figures
 from camfilter.photo.settings import Hide, PhotoSettings
 from camfilter.surrogate.base import Recogniser, Surrogate
 
@@ -53,6 +54,7 @@ class PhotoMasker:
         surrogate: the expression recognisers to mislead.
         held_out: one that is never attacked, to be asked, too.
         open_embedders: gives the networks that tell people apart, when they are needed.
+        open_judges: gives those that are never attacked, to be asked, too.
         clock: reads a monotonic time in seconds.
     """
 
@@ -63,13 +65,14 @@ class PhotoMasker:
         *,
         held_out: Recogniser | None = None,
         open_embedders: Callable[[], Sequence[Embedder]] = tuple,
+        open_judges: Callable[[], Sequence[Embedder]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._finder = finder
         self._surrogate = surrogate
         self._held_out = held_out
-        self._open_embedders = open_embedders
-        self._embedders: Sequence[Embedder] | None = None
+        self._open_embedders, self._open_judges = open_embedders, open_judges
+        self._embedders: tuple[Sequence[Embedder], Sequence[Embedder]] | None = None
         self._clock = clock
 
     def mask(self, photo: Photo, settings: PhotoSettings, kind: Kind | None = None) -> Masked:
@@ -90,7 +93,7 @@ class PhotoMasker:
             SinkError: the format cannot hold a picture of this size.
         """
         started_s = self._clock()
-        embedders = () if settings.hide is Hide.EMOTION else self._opened()
+        embedders, judges = ((), ()) if settings.hide is Hide.EMOTION else self._opened()
         chain = PhotoChain(self._surrogate, settings, embedders)
         face_filter = FaceFilter(self._finder, chain, meter=AtOnce(self._held_out))
         raw = RawFrame(photo.pixels, 0, 0.0)
@@ -108,7 +111,7 @@ class PhotoMasker:
                 "Use a higher quality, or .png.",
             )
         measures = face_filter.measure(raw, replace(filtered, pixels=shown))
-        people = identity_figures(raw.pixels, shown, filtered.faces, embedders)
+        people = identity_figures(raw.pixels, shown, filtered.faces, embedders, judges)
         faces = face_figures(filtered.faces, measures, people, settings.chain)
         figures = {
             "size": str(photo.size),
@@ -118,6 +121,11 @@ class PhotoMasker:
             "surrogate": self._surrogate.name,
             "provider": self._surrogate.provider,
             "standing": None if settings.hide is Hide.IDENTITY else standing_of(faces),
+            "identity_standing": (
+                None
+                if settings.hide is Hide.EMOTION
+                else standing_of([face["identity"] for face in faces])
+            ),
             "faces": faces,
             "budget_levels": settings.allowed.budget_levels,
             "linf_levels": linf_levels,
@@ -132,12 +140,12 @@ class PhotoMasker:
         """Release models; closing twice does nothing."""
         self._finder.close()
 
-    def _opened(self) -> Sequence[Embedder]:
+    def _opened(self) -> tuple[Sequence[Embedder], Sequence[Embedder]]:
         if self._embedders is None:
             opened = tuple(self._open_embedders())
             if not opened:
                 raise GraphRefused("There is no network to hide an identity from.")
-            self._embedders = opened
+            self._embedders = opened, tuple(self._open_judges())
         return self._embedders
 
 

@@ -29,5 +29,6 @@ def open_masker(surrogate: str | None = None, provider: Provider = Provider.AUTO
         PhotoFaces(MediaPipeFaces(stills=True)),
         attacked,
         held_out=open_held_out(),
-        open_embedders=lambda: open_embedders(provider),
+        open_embedders=lambda: open_embedders(provider, held_out=False),
+        open_judges=lambda: open_embedders(provider, held_out=True),
     )

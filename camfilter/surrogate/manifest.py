@@ -10,13 +10,13 @@ import hashlib
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from camfilter.errors import GraphRefused, UnknownSurrogate
 
-__all__ = ["GraphKind", "GraphSpec", "Manifest", "graphs_folder"]
+__all__ = ["GraphKind", "GraphSpec", "Manifest", "ManifestFile", "graphs_folder"]
 
 MANIFEST_FILE = "manifest.json"
 
@@ -67,34 +67,49 @@ class GraphSpec(BaseModel):
     checkpoint_sha256: Sha256
 
 
-class Manifest(BaseModel):
-    """All graphs that camfilter may load."""
+class ManifestFile(BaseModel):
+    """A list of graphs that stands in a file beside them.
+
+    Attributes:
+        FILE: its name.
+        WHAT: the graphs are of, for messages.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    graphs: tuple[GraphSpec, ...]
+    FILE: ClassVar[str]
+    WHAT: ClassVar[str]
 
     @classmethod
-    def load(cls, folder: Path) -> Manifest:
+    def load(cls, folder: Path) -> Self:
         """Read the manifest of a folder of graphs.
 
         Raises:
             GraphRefused: it is missing or malformed.
         """
         try:
-            return cls.model_validate_json((folder / MANIFEST_FILE).read_bytes())
+            return cls.model_validate_json((folder / cls.FILE).read_bytes())
         except OSError as error:
             raise GraphRefused(
-                f"There is no manifest of graphs in {folder}.", "Install camfilter again."
+                f"There is no manifest of {cls.WHAT} in {folder}.", "Install camfilter again."
             ) from error
         except ValidationError as error:
             raise GraphRefused(
-                f"The manifest of graphs in {folder} is malformed.", "Install camfilter again."
+                f"The manifest of {cls.WHAT} in {folder} is malformed.", "Install camfilter again."
             ) from error
 
     def save(self, folder: Path) -> None:
         """Write the manifest into a folder of graphs."""
-        (folder / MANIFEST_FILE).write_text(self.model_dump_json(indent=2) + "\n")
+        (folder / self.FILE).write_text(self.model_dump_json(indent=2) + "\n")
+
+
+class Manifest(ManifestFile):
+    """All graphs of surrogates that camfilter may load."""
+
+    FILE: ClassVar[str] = MANIFEST_FILE
+    WHAT: ClassVar[str] = "graphs"
+
+    graphs: tuple[GraphSpec, ...]
 
     @property
     def surrogates(self) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ __all__ = ["PageHandler", "Patience", "Site"]
 _SETTINGS: Final = frozenset({"hide", "strength", "amplification", "quality"})
 _MOST_BOXES: Final = 40
 _SHOWN: Final = (
-    "hide", "size", "standing", "linf_levels", "budget_levels", "kept", "dropped",
+    "hide", "size", "standing", "identity_standing", "linf_levels", "budget_levels", "kept",
+    "dropped",
 )  # fmt: skip
 _TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 _DRAINED_BYTES: Final = 4 * MOST_BYTES

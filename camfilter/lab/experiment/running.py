@@ -29,6 +29,7 @@ _EXPERIMENTS: Final = {
     "faceoff": "camfilter.lab.faceoff:FaceOff",
     "summary": "camfilter.lab.summary:Summary",
     "imbalance": "camfilter.lab.imbalance:Imbalance",
+    "transfer": "camfilter.lab.transfer:Transfer",
 }
 _KEPT: Final = "kept"
 _COLUMNS_SHOWN: Final = 8
@@ -60,7 +61,7 @@ class _Spent:
 
 
 def experiment_named(name: str) -> Experiment:
-    """One of the lab's experiments: caa, bench, faceoff, summary or imbalance."""
+    """One of the lab's experiments: caa, bench, faceoff, summary, imbalance or transfer."""
     module, _, kind = _EXPERIMENTS[name].partition(":")
     experiment: Experiment = getattr(import_module(module), kind)()
     return experiment
@@ -101,6 +102,8 @@ def run_experiment(
     """
     started = clock()
     options = options_of(experiment.options, given, config=config, quick=quick)
+    # Workers of a cluster stand in other folders.
+    options = options.model_copy(update={"data": options.data.absolute()})
     workbench = Workbench(
         out / experiment.name / _KEPT,
         digest_of_lab((*_SHARED_CODE, *experiment.code)),

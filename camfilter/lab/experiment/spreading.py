@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from camfilter.atomic import one_line
 from camfilter.batch.on_ray import joined
 from camfilter.errors import SettingError, SourceError
 from camfilter.lab.experiment.made import Made
@@ -83,9 +84,15 @@ class InProcesses:
 
 @dataclass(frozen=True)
 class OnRay:
-    """On a Ray cluster whose machines have camfilter and see the same data."""
+    """On a Ray cluster whose machines have camfilter and see the same data.
+
+    Attributes:
+        address: of the cluster, "host:6379" or "auto".
+        more_tries: of a task whose worker was killed, before the experiment is given up.
+    """
 
     address: str
+    more_tries: int = 3
 
     def spread(
         self, task: _Task, orders: Sequence[dict[str, Any]], given: dict[str, Made], done: _Done
@@ -94,22 +101,37 @@ class OnRay:
 
         Raises:
             SettingError: Ray is not installed, or there is no cluster at the address.
+            SourceError: a task lost its worker again and again.
+            Exception: what a task raises.
         """
-        if not orders:
+        if len(orders) < 2:  # joining a cluster takes seconds, and spreads nothing here
+            Here().spread(task, orders, given, done)
             return
         ray = joined(self.address)
         try:
-            remote = ray.remote(_alone).options(num_cpus=1, max_retries=3)
+            remote = ray.remote(_alone).options(num_cpus=1, max_retries=self.more_tries)
             shared = ray.put(given)
             waiting = {
                 remote.remote(task, order, shared): index for index, order in enumerate(orders)
             }
             while waiting:
-                ready, _ = ray.wait(list(waiting), num_returns=1)
-                for reference in ready:
-                    done(waiting.pop(reference), ray.get(reference))
+                (ready,), _ = ray.wait(list(waiting), num_returns=1)
+                done(waiting.pop(ready), _fetched(ray, ready))
         finally:
             ray.shutdown()
+
+
+def _fetched(ray: Any, reference: Any) -> Made:
+    """What a task made; what it raised there is raised here."""
+    try:
+        made: Made = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:
+        raise SourceError(
+            f"The cluster gave a task up: {one_line(error)[:120]}.", "Run it again to go on."
+        ) from error
+    return made
 
 
 def spreader_for(jobs: int, ray: str | None) -> Spreader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from camfilter.errors import SurrogateError
+from camfilter.lab.model_card import around
 
 __all__ = ["with_figures"]
 
@@ -22,11 +22,8 @@ def with_figures(card: str, metrics: dict[str, Any]) -> str:
     Raises:
         SurrogateError: a marker is missing.
     """
-    before, begin, rest = card.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise SurrogateError("The card has no place for the figures.", f"Add {_BEGIN}{_END}.")
-    return f"{before}{_BEGIN}\n\n{_figures(metrics)}\n\n{_END}{after}"
+    before, after = around(card, _BEGIN, _END)
+    return f"{before}\n\n{_figures(metrics)}\n\n{after}"
 
 
 def _figures(metrics: dict[str, Any]) -> str:

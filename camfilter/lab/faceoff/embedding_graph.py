@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import warnings
 from pathlib import Path
 
@@ -88,18 +89,22 @@ def embedding_graph_bytes(network: nn.Module, batch: int = 1) -> bytes:
     return bytes(stripped(program.model_proto).SerializeToString(deterministic=True))
 
 
-def publish_embedding(embedding: EmbeddingFolder, folder: Path) -> EmbeddingSpec:
+def publish_embedding(
+    embedding: EmbeddingFolder, folder: Path, *, held_out: bool = False
+) -> EmbeddingSpec:
     """Export a network and enter it into the manifest of embedders, in its old place.
 
     Args:
-        embedding: with a checkpoint.
+        embedding: with a checkpoint, and with the figures of its training.
         folder: of the graphs and the manifest; both are made where they are missing.
+        held_out: `camfilter photo` shall ask it, but never attack it.
 
     Returns:
         The new entry.
 
     Raises:
-        SurrogateError: the weights cannot be used or the network cannot be exported.
+        SurrogateError: the weights or the figures cannot be used, or the network cannot be
+            exported.
         GraphRefused: the manifest that is there is malformed.
     """
     network = embedding.load()
@@ -117,6 +122,8 @@ def publish_embedding(embedding: EmbeddingFolder, folder: Path) -> EmbeddingSpec
         checkpoint=f"models/{embedding.name}/{embedding.checkpoint.name}",
         checkpoint_sha256=hashlib.sha256(embedding.checkpoint.read_bytes()).hexdigest(),
         dimensions=dimensions_of(network),
+        threshold=_threshold_of(embedding),
+        held_out=held_out,
     )
     folder.mkdir(parents=True, exist_ok=True)
     there = (folder / EMBEDDINGS_FILE).exists()
@@ -125,3 +132,19 @@ def publish_embedding(embedding: EmbeddingFolder, folder: Path) -> EmbeddingSpec
     (folder / spec.file).write_bytes(content)
     EmbeddingManifest(graphs=tuple(entries.values())).save(folder)
     return spec
+
+
+def _threshold_of(embedding: EmbeddingFolder) -> float:
+    """That of its training, rounded.
+
+    Raises:
+        SurrogateError: there are no such figures.
+    """
+    file = embedding.path / "metrics.json"
+    try:
+        return round(float(json.loads(file.read_bytes())["unseen_people"]["threshold"]), 4)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SurrogateError(
+            f"{embedding.name} has no figures of its training.",
+            "Train it with scripts/train_embedding.py --publish.",
+        ) from error

@@ -86,7 +86,7 @@ class FaceOff:
             epsilon_table(parts[Section.EPSILON], options),
             channel_table(parts[Section.CHANNEL], options),
             *([grid_table(parts[Section.GRID], options)] if parts[Section.GRID] else []),
-            training_table(training),
+            training_table(training, len(people.probes)),
         ]
         drawings = [
             drawn_transfer(parts[Section.TRANSFER], options),

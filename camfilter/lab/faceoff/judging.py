@@ -70,8 +70,9 @@ class Service:
             targets: (N,) who they shall pass for.
 
         Returns:
-            Rates over all probes, and `hidden` over those recognised without a mask. `away` is
-            the mean growth of the distance from the own centroid (R of section III-D).
+            Rates over all probes, and `hidden` over those recognised without a mask, of which
+            there are `known`. `away` is the mean growth of the distance from the own centroid
+            (R of section III-D).
         """
         embeddings = embedded_by(self.network, np.stack(list(crops)))
         mine = rank_of(embeddings, self.centroids, self.people)
@@ -85,6 +86,7 @@ class Service:
             "hidden": float((mine[known] != 0).mean()) if known.any() else None,
             "top3": float((mine < 3).mean()),
             "away": float(away.mean()),
+            "known": int(known.sum()),
         }
 
 

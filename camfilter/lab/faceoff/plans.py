@@ -15,6 +15,7 @@ from camfilter.lab.faceoff.losses import Loss
 from camfilter.lab.faceoff.networks import EmbeddingFolder
 from camfilter.lab.faceoff.optimisers import Norm, Optimiser
 from camfilter.lab.faceoff.options import KAPPA_SCALE, FaceOffOptions
+from camfilter.lab.intervals import wilson
 
 __all__ = ["ARRIVING", "Attacked", "Section", "Wish", "wishes"]
 
@@ -72,11 +73,7 @@ class Attacked:
             channel: how the picture arrives.
             own: only judges that were attacked (True), or that were not (False).
         """
-        return [
-            row[figure] for row in self.made.figures["rows"]
-            if row["alpha"] == alpha and row["channel"] == channel and row[figure] is not None
-            and (own is None or (row["judge"] in self.surrogates) is own)
-        ]  # fmt: skip
+        return [row[figure] for row in self._rows(figure, alpha, channel, own)]
 
     def rate(
         self, figure: str, alpha: float, channel: str = ARRIVING, *, own: bool | None = None
@@ -85,10 +82,37 @@ class Attacked:
         found = self.rates(figure, alpha, channel, own=own)
         return sum(found) / len(found) if found else None
 
+    def interval(
+        self, figure: str, alpha: float, channel: str = ARRIVING, *, own: bool | None = None
+    ) -> tuple[float, float] | None:
+        """95 % interval of `rate` (Wilson), as if on the faces of one judge.
+
+        All judges read the same faces, so a second one makes the mean no surer.
+        """
+        rate = self.rate(figure, alpha, channel, own=own)
+        if rate is None:
+            return None
+        rows = self._rows(figure, alpha, channel, own)
+        counts = [
+            row["known"] if figure == "hidden" else self.made.figures["pairs"] for row in rows
+        ]
+        faces = sum(counts) / len(counts)
+        return wilson(rate * faces, faces)
+
     def change(self, alpha: float) -> dict[str, float]:
         """Mean sizes of the change at an amplification."""
         sizes = next(each for each in self.made.figures["changes"] if each["alpha"] == alpha)
         return {key: value for key, value in sizes.items() if key != "alpha"}
+
+    def _rows(
+        self, figure: str, alpha: float, channel: str, own: bool | None
+    ) -> list[dict[str, Any]]:
+        """Those of some judges in which a figure stands."""
+        return [
+            row for row in self.made.figures["rows"]
+            if row["alpha"] == alpha and row["channel"] == channel and row[figure] is not None
+            and (own is None or (row["judge"] in self.surrogates) is own)
+        ]  # fmt: skip
 
 
 class _Orders:

@@ -7,10 +7,19 @@ from typing import Final
 
 from camfilter.lab.faceoff.plans import Attacked
 
-__all__ = ["NOTABLE", "labelled", "mean_rate", "more_or_less", "seconds_each", "spread_of"]
+__all__ = [
+    "NOTABLE",
+    "between",
+    "labelled",
+    "mean_rate",
+    "more_or_less",
+    "seconds_each",
+    "spread_of",
+    "with_interval",
+]
 
-NOTABLE: Final = 0.05
-"""Differences of rates below this are called none: the pairs are few."""
+NOTABLE: Final = 0.1
+"""Differences of rates below this are called none: the pairs are few, four or five of them."""
 
 
 def labelled(attacked: Sequence[Attacked], label: str) -> Attacked:
@@ -26,6 +35,17 @@ def mean_rate(
     way = () if channel is None else (channel,)
     rates = [rate for one in attacked for rate in one.rates(figure, alpha, *way, own=own)]
     return sum(rates) / len(rates) if rates else 0.0
+
+
+def between(interval: tuple[float, float] | None) -> str:
+    """An interval as a cell of a table; empty where there is none."""
+    return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+
+
+def with_interval(one: Attacked, figure: str, alpha: float, *, own: bool) -> str:
+    """A rate with its 95 % interval, in words."""
+    low, high = one.interval(figure, alpha, own=own) or (0.0, 1.0)
+    return f"{mean_rate([one], figure, alpha, own=own):.0%} ({100 * low:.0f} to {100 * high:.0f})"
 
 
 def seconds_each(attacked: Sequence[Attacked]) -> float:

@@ -24,7 +24,9 @@ from camfilter.lab.faceoff.rates import (
     mean_rate,
     more_or_less,
     spread_of,
+    with_interval,
 )
+from camfilter.lab.intervals import wilson
 
 __all__ = ["said"]
 
@@ -76,9 +78,14 @@ def _networks(clean: Made, parts: _Parts) -> str:
     return (
         f"The networks are small and were trained here on {rows[0]['trained_on_people']} people, "
         f"so they know strangers less well than the paper's (98 to 99.7 % on LFW): {each}.{badly} "
-        f"A rate is over {pairs} source pictures for PGD, so one face is {1 / pairs:.0%} or more, "
-        f"and over {fewer} for C&W, which takes long: there a rate says little."
+        f"A rate is over {pairs} source pictures for PGD, and over {fewer} for C&W, which takes "
+        f"long: the 95 % interval of a rate of one half is {_of_half(pairs)} and {_of_half(fewer)}."
     )
+
+
+def _of_half(faces: int) -> str:
+    low, high = wilson(faces / 2, faces)
+    return f"{low:.0%} to {high:.0%}"
 
 
 def _transfer(attacked: Sequence[Attacked], options: FaceOffOptions) -> str:
@@ -184,11 +191,15 @@ def _losses(attacked: Sequence[Attacked], options: FaceOffOptions) -> str:
         for loss in (Loss.HINGE, Loss.TARGET, Loss.UNTARGETED)
     }  # fmt: skip
     hinge, target, free = rows[Loss.HINGE], rows[Loss.TARGET], rows[Loss.UNTARGETED]
+    told = ", ".join(
+        f"{loss} {with_interval(labelled(attacked, f'PGD {loss}'), 'hidden', alpha, own=False)}"
+        for loss in rows
+    )
     leaves = hinge[1] > target[1] + NOTABLE
     why = "The hinge loss also leaves the source, the target loss does not. " if leaves else ""
     return (
-        f"Losses, PGD at alpha {alpha:g}. Hidden from other networks: hinge {hinge[1]:.0%}, "
-        f"target {target[1]:.0%}, untargeted {free[1]:.0%}; matched with the target by them: hinge "
+        f"Losses, PGD at alpha {alpha:g}. Hidden from other networks (95 % intervals): {told}; "
+        f"matched with the target by them: hinge "
         f"{hinge[3]:.0%}, target {target[3]:.0%}. The hinge loss hides "
         f"{more_or_less(hinge[1], target[1])} the target loss and aims "
         f"{more_or_less(hinge[3], target[3])} it; the paper finds both alike. "

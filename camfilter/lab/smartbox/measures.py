@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
+
+from camfilter.lab.intervals import wilson
 
 __all__ = [
     "Claims",
@@ -20,11 +21,9 @@ __all__ = [
     "roc_of",
     "threshold_of",
     "verification",
-    "wilson",
 ]
 
 Floats = NDArray[np.float64]
-_NORMAL_95: Final = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -117,22 +116,6 @@ def roc_of(logits: NDArray[np.float32], claims: Claims) -> tuple[Floats, Floats,
     truth = np.repeat([True, False], len(claims.labels))
     falsely, truly, _ = roc_curve(truth, scores)
     return np.asarray(falsely), np.asarray(truly), float(roc_auc_score(truth, scores))
-
-
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """95 % confidence interval of a share (Wilson 1927).
-
-    Args:
-        hits: number of successes.
-        trials: number of them; none at all gives [0, 1].
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    share, square = hits / trials, _NORMAL_95**2
-    middle = (share + square / (2 * trials)) / (1 + square / trials)
-    root = np.sqrt(share * (1 - share) / trials + square / (4 * trials**2))
-    reach = float(_NORMAL_95 * root / (1 + square / trials))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 @dataclass(frozen=True)

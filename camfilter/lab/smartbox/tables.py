@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from camfilter.lab.experiment.findings import Table
+from camfilter.lab.intervals import wilson
 from camfilter.lab.smartbox.bench import Outcome
-from camfilter.lab.smartbox.measures import wilson
 from camfilter.lab.smartbox.paper import AFTER_ATTACK, DETECTED, MITIGATED
 from camfilter.lab.smartbox.readings import (
     Reading,

@@ -6,8 +6,8 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from camfilter.lab.attacks import ATTACKS
+from camfilter.lab.intervals import wilson
 from camfilter.lab.smartbox.bench import Outcome
-from camfilter.lab.smartbox.measures import wilson
 from camfilter.lab.smartbox.options import BenchOptions, configured
 from camfilter.lab.smartbox.paper import AFTER_ATTACK, BEFORE
 from camfilter.lab.smartbox.readings import (

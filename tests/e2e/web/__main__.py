@@ -188,7 +188,9 @@ def _hide_both(browser: Chromium, shots: Path, checks: _Checks) -> None:
     browser.wait("Both hidden", f"{_READY} && {_READY} != {before!r}")
     checks("The last choice is what was asked for.", "hide=both" in browser.addresses_asked()[-1])
     about = browser.value("document.getElementById('about').textContent")
-    checks("The page says how far who it is moved.", "moved by" in about, about)
+    checks(
+        "The page says who still recognises it.", "networks that tell people apart" in about, about
+    )
     _magnified(browser, checks)
     browser.screenshot(shots / "6-both.png")
     browser.value("document.getElementById('show-change').click()")
