@@ -25,7 +25,11 @@ DECOYS: Final = ("sadness", "anger")
 LAST_RESORT: Final = "neutral"
 """For a face that some surrogate reads as the one, and some as the other."""
 
-_FIRST_SHARE: Final = 0.8
+_FIRST_SHARE: Final = 0.5
+_NEARLY: Final = 0.7
+_SECOND: Final = 0.5
+_APPROACH: Final = 1.0
+_LEAVE: Final = 2.0
 _LIKELY: Final = 0.2
 _PATIENCE_STAGES: Final = 16
 _DECAY: Final = 0.7
@@ -52,14 +56,14 @@ class Decoys:
         self._out_of_reach = False
 
     def away_from(self, beliefs: NDArray[np.float32]) -> int | None:
-        """Index of the decoy, which no surrogate takes for the truth; None when none is in reach.
+        """Index of the decoy, which no surrogate might take for the truth; None: none is in reach.
 
         Args:
             beliefs: (surrogates, 8) probabilities that each gives the clean face.
         """
         if self._out_of_reach:
             return None
-        read = set(beliefs.argmax(axis=1).tolist())
+        read = _nearly_read(beliefs)
         mean = beliefs.mean(axis=0)
         held, other = self._order
         if held in read or mean[held] >= _LIKELY > mean[other]:
@@ -116,8 +120,10 @@ def goal(
         stage: how many stages the face has had.
 
     Returns:
-        (8,) float32. For untargeted 2 decoy - truth: its cross-entropy
-        approaches one and leaves the other, and never saturates.
+        (8,) float32. For untargeted decoy - 2 truth: with probabilities p the logits are
+        pushed along decoy - 2 truth + p. So the truth is left with all force, the decoy
+        leads the way, and whatever is read instead of the truth helps. A surrogate whose second
+        choice in the clean face is near its first has two truths, each with half of the weight.
     """
     one_hot: NDArray[np.float32] = np.asarray(np.eye(len(EXPRESSIONS)), np.float32)
     belief = beliefs.mean(axis=0)
@@ -126,7 +132,11 @@ def goal(
         decoy = None if decoys is None else decoys.away_from(beliefs)
         if decoy is None:
             return np.asarray(-one_hot[truth])
-        return np.asarray(2 * one_hot[decoy] - one_hot[truth])
+        second = int(beliefs[surrogate].argsort()[-2])
+        away = one_hot[truth]
+        if second != decoy and beliefs[surrogate, second] > _SECOND * beliefs[surrogate, truth]:
+            away = (one_hot[truth] + one_hot[second]) / 2
+        return np.asarray(_APPROACH * one_hot[decoy] - _LEAVE * away, np.float32)
     if settings.mode is Mode.HIDE:
         return np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS), np.float32)
     if settings.mode is Mode.NEUTRAL:
@@ -152,3 +162,9 @@ def is_turned(mode: Mode, logits: NDArray[np.float32], truth: int, aim: int) -> 
     if mode is Mode.UNTARGETED:
         return float(np.delete(logits, truth).max() - logits[truth]) > _SURE_LOGITS
     return float(logits[aim] - np.delete(logits, aim).max()) > _SURE_LOGITS
+
+
+def _nearly_read(beliefs: NDArray[np.float32]) -> set[int]:
+    """What some surrogate reads in the clean face, or would in the next frame as easily."""
+    near = beliefs > _NEARLY * beliefs.max(axis=1, keepdims=True)
+    return set(np.flatnonzero(near.any(axis=0)).tolist())

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from camfilter.settings import LEVELS, ChainSettings
 from camfilter.surrogate.base import Stage, Surrogate
 from camfilter.surrogate.ensemble import members_of, resized
 from camfilter.surrogate.reading import softmax
+from camfilter.texture import RADIUS, stepped
 from camfilter.turns import Turns
 from camfilter.views import ViewRange, draw_view
 from camfilter.visibility import masking
@@ -38,7 +40,10 @@ _CROP_PX: Final = 64
 _READ_EVERY_FRAMES: Final = 6
 _BELIEF_DECAY: Final = 0.6
 _SAME_SCENE: Final = 0.2
-_FIRST_STAGES: Final = 12
+_FIRST_STAGES: Final = 24
+_FIRST_CHAINS: Final = 2.4
+_YOUNG_CHAINS: Final = 5
+"""So many chain lengths a texture is young: it makes full steps, and one stage a frame more."""
 _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
@@ -57,8 +62,9 @@ class Recipe:
         decoys: approach a decoy in mode untargeted; False only leaves the truth.
         masked: take less where the eye would see it.
         full_steps: every cell moves by a full step, as in FGSM; False moves those less whose
-            gradient is unclear, which flickers less.
+            gradient is small, which SSIM and flicker thank for.
         press: a texture is flattened by resampling; so much more brings pixels to the budget.
+        radius: root mean square of a texture in budgets, see `camfilter.texture`.
         kept: how much of the momentum stays from stage to stage, beside what the settings say:
             each stage sees another surrogate, so what is old misleads.
     """
@@ -68,6 +74,7 @@ class Recipe:
     masked: bool = True
     full_steps: bool = False
     press: float = 1.6
+    radius: float = RADIUS
     kept: float = 0.8
 
 
@@ -150,8 +157,8 @@ class ChainOverTime:
             faces: of this frame, one or more; `track` says which are the same as before.
 
         Returns:
-            One change of luma for each face, (faces, 48, 48); up to 1.6 times the budget, to which
-            the composition limits each pixel.
+            One change of luma for each face, (faces, 48, 48); peaks are several times the budget,
+            to which the composition limits each pixel.
         """
         self.catch_up()
         self._frame += 1
@@ -174,10 +181,18 @@ class ChainOverTime:
         if self._waiting is None:
             return
         (worn, masks), self._waiting = self._waiting, None
-        for _ in range(self._due(read=self._read_oldest(worn))):
+        due = self._due(read=self._read_oldest(worn))
+        youngest = min(range(len(worn)), key=lambda index: worn[index].stages)
+        # A machine that is short of time takes less than one stage a frame, and no further one.
+        if due and self.settings.stages_per_frame >= 1 and self._is_young(worn[youngest]):
+            self._stage(worn[youngest], masks[youngest])
+        for _ in range(due):
             index = self._face_turn % len(worn)
             self._face_turn += 1
             self._stage(worn[index], masks[index])
+
+    def _is_young(self, state: _Worn) -> bool:
+        return state.stages < _YOUNG_CHAINS * self.settings.chain_length
 
     def _due(self, *, read: bool) -> int:
         """How many stages this frame is given; a reading takes the place of one of several."""
@@ -210,7 +225,9 @@ class ChainOverTime:
         blank = np.zeros((GRID_PX, GRID_PX), np.float32)
         texture = lost.texture.copy() if lost is not None else blank
         beliefs = np.stack([_reading(member, crop) for member in self._members])
-        decoys, turns = Decoys(self._random), Turns(len(self._members))
+        # Faces draw by their pictures, too: a decoy that all share would tell who cannot have it.
+        seeds = [int(self._random.integers(2**32)), crc32(crop.tobytes())]
+        decoys, turns = Decoys(np.random.default_rng(seeds)), Turns(len(self._members))
         return _Worn(texture, blank.copy(), beliefs, crop, decoys, turns, read_frame=self._frame)
 
     def _read_oldest(self, worn: list[_Worn]) -> bool:
@@ -231,8 +248,8 @@ class ChainOverTime:
         """Give new faces several stages at once, so that their first frame is protected."""
         new = [index for index, state in enumerate(worn) if state.stages == 0]
         for index in new:
-            count = max(2, _FIRST_STAGES // len(new))
-            for _ in range(min(count, self.settings.chain_length)):
+            count = min(_FIRST_STAGES, round(_FIRST_CHAINS * self.settings.chain_length))
+            for _ in range(max(2, count // len(new))):
                 self._stage(worn[index], masks[index])
         return bool(new)
 
@@ -259,22 +276,22 @@ class ChainOverTime:
         logits, truth = found.logits[0], int(state.beliefs[turn].argmax())
         state.decoys.hear(turn, truth_is_read=bool(logits.argmax() == truth))
         state.turns.hear(turn, turned=is_turned(settings.mode, logits, truth, aim))
-        gradient = view.carry_back(found.momentum[0], GRID_PX) * mask
+        gradient = view.carry_back(found.momentum[0], GRID_PX) * (mask > 0)
         weight = float(np.abs(gradient).sum())
         if weight > 0:
             kept = np.float32(self._recipe.kept * settings.momentum)
             state.momentum = kept * state.momentum - gradient / np.float32(weight)
-        size = float(np.abs(state.momentum).mean())
+        step = self._step(state)
         state.stages += 1
-        if size == 0:
-            return
-        most = np.float32(settings.epsilon)
-        # Full steps only where the gradient is clear: a hesitating cell would flicker.
-        direction = np.clip(state.momentum / np.float32(size), -1, 1)
-        if self._recipe.full_steps:
-            direction = np.sign(state.momentum)
-        step = np.float32(self._step(state))
-        state.texture = np.clip(state.texture + step * direction, -most, most)
+        state.texture = stepped(
+            state.texture,
+            state.momentum,
+            mask,
+            step=step,
+            epsilon=settings.epsilon,
+            radius=self._recipe.radius,
+            full_steps=self._recipe.full_steps,
+        )
 
     def _press(self) -> np.float32:
         """How much a texture is magnified: to a whole level and a half at least."""
@@ -298,7 +315,7 @@ class ChainOverTime:
         What was not turned in a second will hardly be, and shall not flicker for ever.
         """
         step = self.settings.step_size
-        if state.stages <= self.settings.chain_length:
+        if self._is_young(state):
             return step
         patience = _PATIENCE_STAGES / max(_PATIENCE_STAGES, state.stages - state.aimed_at_stage)
         need = min(1.0, 2 * state.turns.need) * patience

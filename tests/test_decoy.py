@@ -30,8 +30,8 @@ def aim(name: str, which: Decoys, stage: int = 0, **values: object) -> np.ndarra
 @pytest.mark.parametrize("seed", range(4))
 def test_the_decoy_is_never_the_truth(truth: str, seed: int) -> None:
     label = aim(truth, decoys(seed))
-    assert label.sum() == pytest.approx(1)
-    assert label[EXPRESSIONS.index(truth)] == -1
+    assert label.sum() == pytest.approx(1 - 2)
+    assert label[EXPRESSIONS.index(truth)] == -2
     wanted = EXPRESSIONS[int(label.argmax())]
     assert wanted in DECOYS
     assert wanted != truth
@@ -52,6 +52,33 @@ def test_a_decoy_that_one_surrogate_reads_already_is_none(seed: int) -> None:
     for names in (("fear", "sadness"), ("sadness", "sadness", "disgust")):
         assert EXPRESSIONS[which.away_from(beliefs(*names))] == "anger"
     assert EXPRESSIONS[which.away_from(beliefs("happiness", "anger"))] == "sadness"
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("share", "wanted"), [(0.8, "anger"), (0.6, "sadness")])
+def test_what_a_surrogate_reads_nearly_is_no_decoy(share: float, wanted: str, seed: int) -> None:
+    which = decoys(seed)
+    read = beliefs("anger", "happiness") if wanted == "sadness" else beliefs("happiness", "neutral")
+    read[1, EXPRESSIONS.index("sadness")] = 0.65 * share
+    assert EXPRESSIONS[which.away_from(read)] == wanted
+
+
+@pytest.mark.parametrize(("share", "truths"), [(0.6, 2), (0.4, 1)])
+def test_who_cannot_tell_two_apart_leaves_both(share: float, truths: int) -> None:
+    read = beliefs("happiness")
+    read[0, EXPRESSIONS.index("surprise")] = 0.65 * share
+    label = goal(ChainSettings(), read, 0, decoys(), 0)
+    assert np.count_nonzero(label < 0) == truths
+    assert label[label < 0].sum() == -2
+    assert label.max() == 1
+
+
+def test_the_decoy_is_not_left_where_it_is_the_second_choice() -> None:
+    read = beliefs("sadness", "sadness", "anger", "neutral")  # nothing is left
+    read[3, EXPRESSIONS.index("anger")] = 0.6
+    label = goal(ChainSettings(), read, 3, decoys(), 0)
+    assert label[EXPRESSIONS.index("anger")] == 1
+    assert label[EXPRESSIONS.index("neutral")] == -2
 
 
 @pytest.mark.parametrize("seed", range(4))

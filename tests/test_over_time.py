@@ -102,12 +102,15 @@ def test_the_change_goes_with_the_face() -> None:
 
 def test_after_a_cut_the_old_change_is_gone() -> None:
     works = chain(mode="targeted", targets="fear")
-    old = run(works, 40)[-1]
+    run(works, 40)
+    (state,) = works._worn.values()
+    old = np.random.default_rng(0).choice([-0.05, 0.05], (48, 48)).astype(np.float32)
+    state.texture = old
     new = works.perturb_faces(scene(seed=1), [face()])
-    assert np.corrcoef(levels(old).ravel(), levels(new).ravel())[0, 1] < 0.5
+    assert abs(np.corrcoef(old.ravel(), levels(new).ravel())[0, 1]) < 0.1
     assert np.abs(levels(new)).max() > 2
     (state,) = works._worn.values()
-    assert state.stages <= 10
+    assert state.stages == 24
 
 
 def test_a_face_that_was_lost_for_a_moment_wears_it_again() -> None:
@@ -140,9 +143,10 @@ def test_stages_are_shared_by_all_faces_and_each_gets_its_turn() -> None:
     for _ in range(6):
         works.perturb_faces(scene(), faces)
         works.catch_up()
-    assert len(surrogate.stages) == 11  # one frame of six reads a clean face in its place
+    # One frame of six reads a clean face in its place; each young texture makes it one more.
+    assert len(surrogate.stages) == 11 + 6
     shares = [state.stages - old for state, old in zip(works._worn.values(), before, strict=True)]
-    assert sorted(shares) == [3, 4, 4]
+    assert sorted(shares) == [5, 6, 6]
 
 
 def test_untargeted_never_aims_at_what_is_there() -> None:
@@ -152,7 +156,7 @@ def test_untargeted_never_aims_at_what_is_there() -> None:
         works.perturb_faces(scene(), [face()])
     (state,) = works._worn.values()
     truth = int(state.beliefs[0].argmax())
-    assert all(stage.label[0, truth] == -1 for stage in surrogate.stages)
+    assert all(stage.label[0, truth] <= -1 for stage in surrogate.stages)
 
 
 def test_the_same_seed_gives_the_same_change() -> None:
@@ -173,7 +177,7 @@ def test_new_settings_apply_to_the_next_frame() -> None:
     another = works.follow(ChainSettings.of({"mode": "targeted", "targets": "fear"}))
     run(another, 1)
     (state,) = works._worn.values()
-    assert state.stages <= 10
+    assert state.stages == 24
 
 
 def test_faces_without_a_track_are_protected_too() -> None:
