@@ -28,8 +28,6 @@ LAST_RESORT: Final = "neutral"
 _FIRST_SHARE: Final = 0.5
 _NEARLY: Final = 0.7
 _SECOND: Final = 0.5
-_APPROACH: Final = 1.0
-_LEAVE: Final = 2.0
 _LIKELY: Final = 0.2
 _PATIENCE_STAGES: Final = 16
 _DECAY: Final = 0.7
@@ -120,10 +118,10 @@ def goal(
         stage: how many stages the face has had.
 
     Returns:
-        (8,) float32. For untargeted decoy - 2 truth: with probabilities p the logits are
-        pushed along decoy - 2 truth + p. So the truth is left with all force, the decoy
-        leads the way, and whatever is read instead of the truth helps. A surrogate whose second
-        choice in the clean face is near its first has two truths, each with half of the weight.
+        (8,) float32. For untargeted decoy - truth: logits are pushed along it whatever they are,
+        so it never saturates. More force on the truth fools some more and leaves more bits,
+        as each truth then has followers of its own. A surrogate whose second choice in the clean
+        face is near its first has two truths, each with half of the weight.
     """
     one_hot: NDArray[np.float32] = np.asarray(np.eye(len(EXPRESSIONS)), np.float32)
     belief = beliefs.mean(axis=0)
@@ -136,7 +134,7 @@ def goal(
         away = one_hot[truth]
         if second != decoy and beliefs[surrogate, second] > _SECOND * beliefs[surrogate, truth]:
             away = (one_hot[truth] + one_hot[second]) / 2
-        return np.asarray(_APPROACH * one_hot[decoy] - _LEAVE * away, np.float32)
+        return np.asarray(one_hot[decoy] - away, np.float32)
     if settings.mode is Mode.HIDE:
         return np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS), np.float32)
     if settings.mode is Mode.NEUTRAL:

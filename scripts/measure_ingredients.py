@@ -45,6 +45,7 @@ VARIANTS = {
     "views 1.5 times as far": Variant(Recipe(reach=ViewRange(10, 0.15, 0.06, 0.15))),
     "no masking": Variant(Recipe(masked=False)),
     "not pressed to the budget": Variant(Recipe(press=1.0)),
+    "half of the energy": Variant(Recipe(radius=1.13)),
     "full steps, as in FGSM": Variant(Recipe(full_steps=True)),
     "all of the momentum kept": Variant(Recipe(kept=1.0)),
     "two stages a frame": Variant(settings={"stages_per_frame": 2}),

@@ -21,7 +21,7 @@ from camfilter.__main__ import main  # noqa: E402
 
 ROOT = Path(str(camfilter.__file__)).parents[1]
 DATA = Path(os.environ.get("CAMFILTER_DATA", ROOT.parent / "shared" / "data"))
-NAMES = ("caa", "bench", "faceoff", "summary", "imbalance")
+NAMES = ("caa", "bench", "faceoff", "summary", "imbalance", "transfer")
 LONGEST_S = 60
 
 pytestmark = pytest.mark.skipif(

@@ -293,6 +293,12 @@ def test_options_that_cannot_be_used_are_refused(given: dict[str, object]) -> No
         TransferOptions.of(given)
 
 
+def test_findings_do_not_tell_where_files_lie() -> None:
+    options = TransferOptions.of({"recognisers": ["/home/somebody/fer.onnx"]})
+    assert options.model_dump(mode="json")["recognisers"] == ["fer"]
+    assert options.recognisers == (Path("/home/somebody/fer.onnx"),)
+
+
 def test_data_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound):
         sets_at(tmp_path / "none")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from camfilter.errors import SettingError
 from camfilter.lab.experiment.base import ExperimentOptions
@@ -68,6 +68,11 @@ class TransferOptions(ExperimentOptions):
         if not stages or min(stages) < 1:
             raise SettingError("A length of the chain is a whole number from 1 on.")
         return tuple(sorted(set(stages)))
+
+    @field_serializer("recognisers", when_used="json")
+    def _by_name(self, recognisers: tuple[Path, ...]) -> list[str]:
+        """Names alone, as findings are published and places of files are nobody's business."""
+        return [file.stem for file in recognisers]
 
     @model_validator(mode="after")
     def _has_networks(self) -> TransferOptions:

@@ -125,7 +125,7 @@ def _together(measured: Measured, row: Row) -> str:
         f"With {row.network.replace('+', ', ')} taking turns in one chain, {row.name} gives "
         f"{' and '.join(told)} that nobody attacked or learnt from: "
         + ("it adds to what several families give." if worth else
-           "several families give already what it gives to one.")
+           "it adds nothing to what several families give.")
     )  # fmt: skip
 
 
