@@ -226,7 +226,7 @@ class ChainOverTime:
         texture = lost.texture.copy() if lost is not None else blank
         beliefs = np.stack([_reading(member, crop) for member in self._members])
         # Faces draw by their pictures, too: a decoy that all share would tell who cannot have it.
-        seeds = [int(self._random.integers(2**32)), crc32(np.ascontiguousarray(crop))]
+        seeds = [int(self._random.integers(2**32)), crc32(np.ascontiguousarray(crop).data)]
         decoys, turns = Decoys(np.random.default_rng(seeds)), Turns(len(self._members))
         return _Worn(texture, blank.copy(), beliefs, crop, decoys, turns, read_frame=self._frame)
 
