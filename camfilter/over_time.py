@@ -62,7 +62,7 @@ class Recipe:
         decoys: approach a decoy in mode untargeted; False only leaves the truth.
         masked: take less where the eye would see it.
         full_steps: every cell moves by a full step, as in FGSM; False moves those less whose
-            gradient is small, which SSIM and flicker thank for.
+            gradient is small, so that less can be seen and less flickers.
         press: a texture is flattened by resampling; so much more brings pixels to the budget.
         radius: root mean square of a texture in budgets, see `camfilter.texture`.
         kept: how much of the momentum stays from stage to stage, beside what the settings say:
