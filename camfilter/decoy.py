@@ -25,13 +25,16 @@ DECOYS: Final = ("sadness", "anger")
 LAST_RESORT: Final = "neutral"
 """For a face that some surrogate reads as the one, and some as the other."""
 
+FURTHER: Final = "fear"
+"""For a face that those leave unmoved: seldom read where it is approached, yet the truth goes."""
+
 _FIRST_SHARE: Final = 0.5
 _NEARLY: Final = 0.7
 _SECOND: Final = 0.5
 _LIKELY: Final = 0.2
 _PATIENCE_STAGES: Final = 16
 _DECAY: Final = 0.7
-_UNMOVED: Final = 0.4
+_UNMOVED: Final = 0.3
 _HOPELESS: Final = 0.75
 _SURE_LOGITS: Final = 2.0
 _FLAT_LOGITS: Final = 1.0
@@ -47,10 +50,13 @@ class Decoys:
     def __init__(self, random: np.random.Generator) -> None:
         names = DECOYS if random.random() < _FIRST_SHARE else DECOYS[::-1]
         self._order = [EXPRESSIONS.index(name) for name in names]
-        self._last = EXPRESSIONS.index(LAST_RESORT)
+        self._last, self._further = EXPRESSIONS.index(LAST_RESORT), EXPRESSIONS.index(FURTHER)
+        self._held = self._order[0]
+        self._read: set[int] = set()
+        self._found_better: int | None = None
+        self._shares: dict[int, float] = {}
         self._unmoved: dict[int, float] = {}
         self._tried = 0
-        self._shares: list[float] = []
         self._out_of_reach = False
 
     def away_from(self, beliefs: NDArray[np.float32]) -> int | None:
@@ -61,22 +67,21 @@ class Decoys:
         """
         if self._out_of_reach:
             return None
-        read = _nearly_read(beliefs)
-        mean = beliefs.mean(axis=0)
-        held, other = self._order
-        if held in read or mean[held] >= _LIKELY > mean[other]:
-            if other in read and self._last not in read:
-                return self._last
-            if other not in read or mean[other] < mean[held]:
-                self._take_next()
-        return self._order[0]
+        self._read = _nearly_read(beliefs)
+        decoy = self._found_better
+        if decoy is None or decoy in self._read:
+            decoy = self._usual(beliefs.mean(axis=0))
+        if decoy != self._held:
+            self._held, self._tried, self._unmoved = decoy, 0, {}
+        return decoy
 
     def hear(self, surrogate: int, *, truth_is_read: bool) -> None:
         """Learn whether a surrogate read the truth in the newest stage all the same.
 
-        A decoy that leaves half of them unmoved on this face gives way to the other one. Then the
-        better one stays, as a change that never settles would be seen; where both move hardly
-        any surrogate there is none, since whatever is not the truth is better than the truth.
+        A decoy that leaves a third of them unmoved on this face gives way to the other one, and
+        that to one further. Then the best of them stays, as a change that never settles would be
+        seen; where all move hardly any surrogate there is none, since whatever is not the truth
+        is better than the truth.
 
         Args:
             surrogate: its index.
@@ -86,19 +91,24 @@ class Decoys:
         before = self._unmoved.get(surrogate, float(truth_is_read))
         self._unmoved[surrogate] = _DECAY * before + (1 - _DECAY) * truth_is_read
         share = sum(self._unmoved.values()) / len(self._unmoved)
-        if self._tried < _PATIENCE_STAGES or share < _UNMOVED or len(self._shares) == len(DECOYS):
+        if self._tried < _PATIENCE_STAGES or share < _UNMOVED or self._held in self._shares:
             return
-        self._shares.append(share)
-        if len(self._shares) < len(DECOYS):
-            self._take_next()
+        self._shares[self._held] = share
+        untried = {self._order[1], self._further} - self._read - self._shares.keys()
+        if untried:
+            self._found_better = min(untried, key=[*self._order, self._further].index)
             return
-        self._out_of_reach = min(self._shares) > _HOPELESS
-        if self._shares[0] < share:
-            self._take_next()
+        self._found_better = min(self._shares, key=self._shares.__getitem__)
+        self._out_of_reach = self._shares[self._found_better] > _HOPELESS
 
-    def _take_next(self) -> None:
-        self._order.append(self._order.pop(0))
-        self._tried, self._unmoved = 0, {}
+    def _usual(self, mean: NDArray[np.float32]) -> int:
+        held, other = self._order
+        if held in self._read or mean[held] >= _LIKELY > mean[other]:
+            if other in self._read and self._last not in self._read:
+                return self._last
+            if other not in self._read or mean[other] < mean[held]:
+                self._order.reverse()
+        return self._order[0]
 
 
 def goal(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camfilter.decoy import DECOYS, Decoys, goal, is_turned
+from camfilter.decoy import DECOYS, FURTHER, Decoys, goal, is_turned
 from camfilter.expressions import EXPRESSIONS
 from camfilter.settings import ChainSettings, Mode
 
@@ -102,26 +102,57 @@ def heard(which: Decoys, *unmoved: bool, stages: int = 12) -> int | None:
 def test_a_decoy_that_moves_most_surrogates_stays() -> None:
     which = decoys()
     first = which.away_from(beliefs("happiness"))
-    assert heard(which, False, False, True, stages=50) == first
+    assert heard(which, False, False, False, True, stages=50) == first
 
 
-def test_a_decoy_that_moves_few_gives_way_and_the_better_one_stays() -> None:
-    for worse, better in (((True, True, False), (True, False)), ((True, True), (True, False))):
+BAD, FAIR = (True, True, False), (True, False)
+"""A decoy that leaves two of three surrogates unmoved, and one that leaves half of them."""
+
+
+def tried(which: Decoys, *unmoved: bool) -> int | None:
+    """The decoy after one was tried for so long that it may give way."""
+    return heard(which, *unmoved, stages=-(-16 // len(unmoved)))
+
+
+def test_decoys_that_move_few_give_way_and_the_best_one_stays() -> None:
+    further = EXPRESSIONS.index(FURTHER)
+    for best, outcomes in enumerate(((FAIR, BAD, BAD), (BAD, FAIR, BAD), (BAD, BAD, FAIR))):
         which = decoys()
-        first = which.away_from(beliefs("happiness"))
-        second = heard(which, *worse, stages=-(-16 // len(worse)))
-        assert second not in (first, None)
-        assert heard(which, *better, stages=50) == second
-        assert heard(which, True, True, stages=50) == second
-        which = decoys()
-        heard(which, *better, stages=8)
-        assert heard(which, *worse, stages=9) == first
+        held = [which.away_from(beliefs("happiness"))]
+        held += [tried(which, *outcome) for outcome in outcomes]
+        assert held[2] == further
+        assert set(held[:2]) == {EXPRESSIONS.index(name) for name in DECOYS}
+        assert held[3] == held[best]
+        assert heard(which, True, True, stages=50) == held[best], "no more is tried"
 
 
-def test_where_both_move_hardly_any_there_is_none() -> None:
+def test_a_decoy_that_moves_enough_ends_the_search() -> None:
     which = decoys()
-    heard(which, True, True, stages=9)
-    assert heard(which, True, True, stages=9) is None
+    second = tried(which, *BAD)
+    assert heard(which, False, False, False, True, stages=50) == second
+
+
+def test_a_face_that_can_have_neither_is_given_the_further_one() -> None:
+    which = decoys()
+    both = beliefs("sadness", "anger")
+    assert EXPRESSIONS[which.away_from(both)] == "neutral"
+    tried(which, *BAD)
+    assert EXPRESSIONS[which.away_from(both)] == FURTHER
+
+
+def test_a_decoy_found_by_trying_is_left_where_the_face_comes_to_show_it() -> None:
+    which = decoys()
+    second = tried(which, *BAD)
+    assert second is not None
+    first = next(EXPRESSIONS.index(n) for n in DECOYS if EXPRESSIONS.index(n) != second)
+    assert which.away_from(beliefs(EXPRESSIONS[second])) == first
+
+
+def test_where_all_move_hardly_any_there_is_none() -> None:
+    which = decoys()
+    for _ in range(2):
+        assert tried(which, True, True) is not None
+    assert tried(which, True, True) is None
     assert heard(which, False, False, stages=50) is None
 
 
