@@ -60,6 +60,8 @@ class Recipe:
     Attributes:
         reach: how far the views of the stages stray.
         decoys: approach a decoy in mode untargeted; False only leaves the truth.
+        drawn_by_face: each face draws its decoy by its picture; False gives the first face of
+            every call the same one.
         masked: take less where the eye would see it.
         full_steps: every cell moves by a full step, as in FGSM; False moves those less whose
             gradient is small, so that less can be seen and less flickers.
@@ -71,6 +73,7 @@ class Recipe:
 
     reach: ViewRange = field(default_factory=ViewRange)
     decoys: bool = True
+    drawn_by_face: bool = True
     masked: bool = True
     full_steps: bool = False
     press: float = 1.6
@@ -226,7 +229,8 @@ class ChainOverTime:
         texture = lost.texture.copy() if lost is not None else blank
         beliefs = np.stack([_reading(member, crop) for member in self._members])
         # Faces draw by their pictures, too: a decoy that all share would tell who cannot have it.
-        seeds = [int(self._random.integers(2**32)), crc32(np.ascontiguousarray(crop).data)]
+        own = crc32(np.ascontiguousarray(crop).data) if self._recipe.drawn_by_face else 0
+        seeds = [int(self._random.integers(2**32)), own]
         decoys, turns = Decoys(np.random.default_rng(seeds)), Turns(len(self._members))
         return _Worn(texture, blank.copy(), beliefs, crop, decoys, turns, read_frame=self._frame)
 
