@@ -47,6 +47,17 @@ def surrogate() -> OnnxSurrogate:
     return OnnxSurrogate(provider=Provider.CPU)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch on one thread: the same sums in the same order, and no neighbour is starved."""
+    import torch  # noqa: PLC0415 - tests of the core do without it
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """A run started in the background ignores SIGINT, and so would the programs under test."""

@@ -74,8 +74,8 @@ def test_crops_of_filtered_clips(tmp_path: Path) -> None:
     assert len(joined(found, found)) == 6
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_spy_learns_and_is_read_as_a_foreign_one(faces: Faces, tmp_path: Path) -> None:
-    torch.set_num_threads(1)
     network = SurrogateFolder.named("plain48").load()
     wrong = Faces(np.repeat(faces.pictures, 4, axis=0), np.eye(8, dtype=np.float32)[[5] * 16])
     losses: list[float] = []

@@ -7,7 +7,7 @@ import importlib.util
 import io
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -39,13 +39,7 @@ from foreign_support import (
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "fetch_recognisers.py"
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

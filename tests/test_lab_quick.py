@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,23 +23,18 @@ DATA = Path(os.environ.get("CAMFILTER_DATA", ROOT.parent / "shared" / "data"))
 NAMES = ("caa", "bench", "faceoff", "summary", "imbalance", "transfer")
 LONGEST_S = 60
 
-pytestmark = pytest.mark.skipif(
-    not all((DATA / name).is_file() for name in ("ferplus_test.npz", "lfw_expressions.zip")),
-    reason=f"FER+ and LFW are not in {DATA}",
-)
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.skipif(
+        not all((DATA / name).is_file() for name in ("ferplus_test.npz", "lfw_expressions.zip")),
+        reason=f"FER+ and LFW are not in {DATA}",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", NAMES)
