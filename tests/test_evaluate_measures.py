@@ -117,6 +117,8 @@ def test_figures_of_two_clips_by_hand() -> None:
     )
     # Of those the spy was sure in all but a 3.
     assert (frame["fooled"]["sure_frames"], frame["fooled"]["sure"]) == (5, pytest.approx(3 / 5))
+    # It was right in a 0 1 3 and b 0 1 of those; changed are all but a 1.
+    assert (frame["fooled"]["right_frames"], frame["fooled"]["right"]) == (5, pytest.approx(4 / 5))
     assert frame["target"]["coded"] == pytest.approx(1 / 7, abs=1e-4)
     assert frame["target"]["filtered"] == pytest.approx(6 / 7, abs=1e-4)
     # Of those, b 2 read the target before; of the other five, all but a 1 read it after.

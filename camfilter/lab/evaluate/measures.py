@@ -164,9 +164,9 @@ def _figures(
         "frames": int(sum(_readable(clip.coded).sum() for clip in clips)),
         "accuracy": {name: _accuracy(clips, name, classes) for name in conditions},
         "entropy_bits": {name: _mean_entropy(clips, name) for name in conditions},
-        "codec_alone": _fooled(clips, "clean", "coded", seed),
-        "fooled": _fooled(clips, "coded", "filtered", seed),
-        "control": _fooled(clips, "coded", "control", seed),
+        "codec_alone": _fooled(clips, "clean", "coded", classes, seed),
+        "fooled": _fooled(clips, "coded", "filtered", classes, seed),
+        "control": _fooled(clips, "coded", "control", classes, seed),
         "leakage": {name: _leakage(clips, name, len(classes), seed) for name in conditions},
     }
     if target is not None and target in classes:
@@ -179,9 +179,12 @@ def _figures(
 
 
 def _fooled(
-    clips: Sequence[ClipReadings], reference: str, changed: str, seed: int
+    clips: Sequence[ClipReadings], reference: str, changed: str, classes: Sequence[str], seed: int
 ) -> dict[str, Any]:
-    """Share of frames whose answer is another one than in the reference, all and where sure."""
+    """Share of frames whose answer is another one than in the reference.
+
+    Of all, of those where the spy was sure in the reference, and of those where it was right.
+    """
     per_clip = []
     for clip in clips:
         before, after = getattr(clip, reference), getattr(clip, changed)
@@ -191,15 +194,19 @@ def _fooled(
             continue
         other = before.argmax(axis=1) != after.argmax(axis=1)
         sure = before.max(axis=1) >= SURE
-        per_clip.append((len(other), other.sum(), sure.sum(), (other & sure).sum()))
-    table = np.array(per_clip, float).reshape(-1, 4)
-    frames, fooled, sure_frames, sure_fooled = table.sum(axis=0)
+        right = before.argmax(axis=1) == _column(clip.label, classes)
+        counted = [(where.sum(), (other & where).sum()) for where in (sure, right)]
+        per_clip.append((len(other), other.sum(), *counted[0], *counted[1]))
+    table = np.array(per_clip, float).reshape(-1, 6)
+    frames, fooled, sure_frames, sure_fooled, right_frames, right_fooled = table.sum(axis=0)
     return {
         "all": _rounded(fooled / frames if frames else None),
         "sure": _rounded(sure_fooled / sure_frames if sure_frames else None),
         "sure_ci95": _interval(table[:, 3], table[:, 2], seed),
+        "right": _rounded(right_fooled / right_frames if right_frames else None),
         "frames": int(frames),
         "sure_frames": int(sure_frames),
+        "right_frames": int(right_frames),
     }
 
 

@@ -74,7 +74,8 @@ def _flat(level: dict[str, Any]) -> dict[str, Any]:
         for condition, value in level.get(name, {}).items():
             flat[f"{name}_{condition}"] = value
     for name in ("codec_alone", "fooled", "control"):
-        flat[f"{name}_all"], flat[f"{name}_sure"] = level[name]["all"], level[name]["sure"]
+        for frames in ("all", "sure", "right"):
+            flat[f"{name}_{frames}"] = level[name][frames]
     for condition, leak in level["leakage"].items():
         flat[f"leakage_bits_{condition}"] = None if leak is None else leak["bits"]
     return flat

@@ -91,6 +91,10 @@ def _group(rows: Sequence[Row]) -> dict[str, Any]:
         "families": fooled,
         "fooled_sure_mean": _mean(there),
         "fooled_sure_least": min(there, default=None),
+        "fooled_right_mean": _mean(
+            _mean(_figure(row, "fooled", "right") for row in members)
+            for members in families.values()
+        ),
         "control_sure_mean": _mean(
             _mean(_sure(row, "control") for row in members) for members in families.values()
         ),

@@ -11,9 +11,9 @@ from camfilter.lab.evaluate.verdict import promises
 
 __all__ = ["channel_table", "row_name", "sentences", "verdict_table"]
 
-_HEADS: Final = ("clean", "coded", "after", "fooled", "sure", "control", "bits", "left")
+_HEADS: Final = ("clean", "coded", "after", "fooled", "sure", "right", "control", "bits", "left")
 """Accuracy of the 8-bit clip, at the far end and filtered; fool rate on all frames, where the
-spy was sure, and of the control there; leakage in bits before and after."""
+spy was sure or right, and of the control where it was sure; leakage in bits before and after."""
 
 
 def channel_table(figures: dict[str, Any], channel: str) -> Table:
@@ -32,6 +32,7 @@ def channel_table(figures: dict[str, Any], channel: str) -> Table:
             *accuracy,
             _percent(frame["fooled"]["all"]),
             _percent(frame["fooled"]["sure"]),
+            _percent(frame["fooled"]["right"]),
             _percent(frame["control"]["sure"]),
             *(_bits(frame["leakage"][key]) for key in ("coded", "filtered")),
         )

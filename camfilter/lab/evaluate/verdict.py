@@ -100,6 +100,8 @@ def _in_channel(summary: Mapping[str, Any], channel: str) -> Iterator[Promise]:
         mean, least = group["fooled_sure_mean"], group["fooled_sure_least"]
         yield Promise(f"{name}: fooled where sure, mean", channel, mean, 0.85)
         yield Promise(f"{name}: fooled where sure, least", channel, least, 0.70)
+        right = group["fooled_right_mean"]
+        yield Promise(f"{name}: fooled where right, mean", channel, right, None)
         control, ratio = group["control_sure_mean"], group["leakage_ratio"]
         yield Promise(f"{name}: random control", channel, control, 0.25, at_most=True)
         yield Promise(f"{name}: leakage left", channel, ratio, 0.10, at_most=True)
