@@ -34,7 +34,7 @@ _SECOND: Final = 0.5
 _LIKELY: Final = 0.2
 _PATIENCE_STAGES: Final = 16
 _DECAY: Final = 0.7
-_UNMOVED: Final = 0.3
+_UNMOVED: Final = 0.4
 _HOPELESS: Final = 0.75
 _SURE_LOGITS: Final = 2.0
 _FLAT_LOGITS: Final = 1.0
@@ -78,7 +78,7 @@ class Decoys:
     def hear(self, surrogate: int, *, truth_is_read: bool) -> None:
         """Learn whether a surrogate read the truth in the newest stage all the same.
 
-        A decoy that leaves a third of them unmoved on this face gives way to the other one, and
+        A decoy that leaves half of them unmoved on this face gives way to the other one, and
         that to one further. Then the best of them stays, as a change that never settles would be
         seen; where all move hardly any surrogate there is none, since whatever is not the truth
         is better than the truth.

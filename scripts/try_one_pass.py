@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,6 +22,7 @@ from camfilter.decoy import DECOYS
 from camfilter.errors import CamfilterError
 from camfilter.expressions import EXPRESSIONS
 from camfilter.faces.base import Box, Face
+from camfilter.frames import Pixels
 from camfilter.geometry import Crop
 from camfilter.lab.data import hashed_part, load_faces
 from camfilter.lab.identities import load_identities
@@ -30,7 +32,9 @@ from camfilter.lab.one_pass import (
     Generator,
     OnePassTraining,
     UniversalTexture,
+    at_limit,
     decoys_for,
+    likeness,
     train,
 )
 from camfilter.over_time import ChainOverTime, Recipe
@@ -42,7 +46,13 @@ from camfilter.surrogate.provider import Provider
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIDE_PX: Final = 192
 FRAMES: Final = (1, 4, 8, 15, 30)
+FIRST_STAGES: Final = 24
 FEW_STAGES: Final = 2
+LENGTHS: Final = (1, 2, 3, 5, 10)
+"""Chain lengths; a first frame gets 2.4 times as many stages."""
+UNIVERSAL_STEPS: Final = 600
+UNIVERSAL_LR: Final = 0.05
+TIMED: Final = 30
 
 Levels = NDArray[np.uint8]
 Start = Callable[[Crop, int], Crop]
@@ -63,6 +73,11 @@ class StartedChain(ChainOverTime):
     def __init__(self, start: Start, surrogate: Surrogate, *args: Any, **more: Any) -> None:
         super().__init__(surrogate, *args, **more)
         self._start_texture = start
+
+    @property
+    def stages(self) -> int:
+        """How many stages its faces have had."""
+        return sum(state.stages for state in self._worn.values())
 
     def _start(self, crop: Crop, lost: Any) -> Any:
         state = super()._start(crop, lost)
@@ -89,7 +104,7 @@ def made_by(maker: nn.Module) -> Start:
 
 
 def by_chain(
-    picture: Levels, seed: int, surrogate: Surrogate, start: Start | None, first_stages: int | None
+    picture: Levels, seed: int, surrogate: Surrogate, start: Start | None, *, few: bool = False
 ) -> list[Crop]:
     """What the chain over time adds to a still face after each of FRAMES, without masking.
 
@@ -98,20 +113,11 @@ def by_chain(
         seed: of views and decoys.
         surrogate: that is attacked.
         start: what a new face wears first; None is nothing.
-        first_stages: of the first frame; None takes the chain's own twelve.
+        few: give the first frame FEW_STAGES stages, not FIRST_STAGES.
     """
-    corners = np.array([[0, 0], [SIDE_PX, 0], [SIDE_PX, SIDE_PX], [0, SIDE_PX]], np.float32)
-    to_unit = np.array([[1 / SIDE_PX, 0, 0], [0, 1 / SIDE_PX, 0]])
-    face = Face(corners, to_unit, Box(0, 0, SIDE_PX, SIDE_PX), track=0)
-    large = np.kron(picture, np.ones((SIDE_PX // 48, SIDE_PX // 48), np.uint8))
-    pixels = np.repeat(large[:, :, None], 3, axis=2)
-    recipe = Recipe(masked=False, press=1.0)
-    settings = ChainSettings()
-    if first_stages is not None:
-        settings = settings.model_copy(update={"chain_length": first_stages})
-    begin = start or (lambda clean, _decoy: np.zeros_like(clean))
-    chain = StartedChain(begin, surrogate, settings, seed=seed, recipe=recipe)
     found = []
+    length = min(LENGTHS) if few else max(LENGTHS)
+    chain, pixels, face = a_still(picture, seed, surrogate, start, length)
     for frame in range(1, max(FRAMES) + 1):
         change = chain.perturb_faces(pixels, [face]).delta
         if frame == 1:
@@ -122,11 +128,43 @@ def by_chain(
     return found
 
 
+def a_still(
+    picture: Levels, seed: int, surrogate: Surrogate, start: Start | None, chain_length: int
+) -> tuple[StartedChain, Pixels, Face]:
+    """A chain that has seen nothing yet, with a frame and its face; other arguments as `by_chain`.
+
+    The shorter the chain, the larger its steps, so that a short one fills the budget, too.
+    """
+    corners = np.array([[0, 0], [SIDE_PX, 0], [SIDE_PX, SIDE_PX], [0, SIDE_PX]], np.float32)
+    to_unit = np.array([[1 / SIDE_PX, 0, 0], [0, 1 / SIDE_PX, 0]])
+    face = Face(corners, to_unit, Box(0, 0, SIDE_PX, SIDE_PX), track=0)
+    large = np.kron(picture, np.ones((SIDE_PX // 48, SIDE_PX // 48), np.uint8))
+    pixels = np.repeat(large[:, :, None], 3, axis=2)
+    recipe = Recipe(masked=False, press=1.0)
+    settings = ChainSettings(chain_length=chain_length)
+    begin = start or (lambda clean, _decoy: np.zeros_like(clean))
+    return StartedChain(begin, surrogate, settings, seed=seed, recipe=recipe), pixels, face
+
+
+def first_frames(
+    networks: Mapping[str, nn.Module], clean: Levels, surrogate: Surrogate
+) -> dict[int, dict[str, float]]:
+    """`fooled` in the first frame of chains of LENGTHS, by their number of stages in it."""
+    found = {}
+    for length in LENGTHS:
+        changes, stages = [], 0
+        for index, picture in enumerate(clean):
+            chain, pixels, face = a_still(picture, index, surrogate, None, length)
+            changes.append(chain.perturb_faces(pixels, [face]).delta.clip(-EPSILON, EPSILON))
+            stages = chain.stages
+        found[stages] = fooled(networks, clean, np.stack(changes))
+    return found
+
+
 def by_another_picture(pictures: Levels, surrogate: Surrogate) -> list[Start | None]:
     """For each face, the texture that another picture of the person ended with."""
     ended = [
-        by_chain(picture, index, surrogate, None, None)[-1]
-        for index, picture in enumerate(pictures)
+        by_chain(picture, index, surrogate, None)[-1] for index, picture in enumerate(pictures)
     ]
     return [lambda _clean, _decoy, worn=worn: worn.copy() for worn in ended]  # type: ignore[misc]
 
@@ -171,39 +209,69 @@ def over_frames(
     """`fooled` after each of FRAMES for each kind of start, with all first stages and with few."""
     found: Found = {}
     for name, each in starts.items():
-        for few in (None, FEW_STAGES):
+        for few in (False, True):
             changes = [
-                by_chain(picture, index, surrogate, start, few)
+                by_chain(picture, index, surrogate, start, few=few)
                 for index, (picture, start) in enumerate(zip(clean, each, strict=True))
             ]
-            found[name if few is None else f"{name}; {few} stages at first"] = {
+            found[name if not few else f"{name}; {FEW_STAGES} stages at first"] = {
                 frame: fooled(networks, clean, np.stack(change)[:, None])
                 for frame, change in zip(FRAMES, zip(*changes, strict=True), strict=True)
             }
     return found
 
 
+def shares(row: Mapping[str, float], held_out: Sequence[str]) -> str:
+    """Mean share over the surrogates, then over networks that nobody attacked."""
+    seen = [share for reader, share in row.items() if reader not in held_out]
+    unseen = [share for reader, share in row.items() if reader in held_out]
+    return f"{np.mean(seen):.0%}, {np.mean(unseen):.0%}"
+
+
 def show(title: str, found: Found, held_out: Sequence[str]) -> None:
-    """A table of shares: mean over the surrogates, then over networks that nobody attacked."""
+    """A table of `shares`."""
     table = Table(title=title, caption="Surrogates, unseen.")
     table.add_column("")
     for frame in FRAMES:
         table.add_column(f"frame {frame}", justify="right")
     for name, frames in found.items():
-        cells = []
-        for row in frames.values():
-            seen = [share for reader, share in row.items() if reader not in held_out]
-            unseen = [share for reader, share in row.items() if reader in held_out]
-            cells.append(f"{np.mean(seen):.0%}, {np.mean(unseen):.0%}")
-        table.add_row(name, *cells)
+        table.add_row(name, *(shares(row, held_out) for row in frames.values()))
     Console().print(table)
+
+
+def computing_ms(picture: Levels, surrogate: Surrogate, maker: nn.Module) -> dict[str, float]:
+    """Computing time in milliseconds, median of TIMED: a pass, a stage, and a first frame."""
+    clean, decoy = torch.from_numpy(picture)[None, None].float() / LEVELS, torch.tensor([0])
+
+    def one_pass() -> float:
+        begun = time.process_time()
+        with torch.no_grad():
+            maker(clean, decoy)
+        return time.process_time() - begun
+
+    def first_frame(*, few: bool) -> float:
+        length = min(LENGTHS) if few else max(LENGTHS)
+        chain, pixels, face = a_still(picture, 0, surrogate, None, length)
+        begun = time.process_time()
+        chain.perturb_faces(pixels, [face])
+        return time.process_time() - begun
+
+    # In turn, so that whatever else the machine does meets all of them alike.
+    rounds = [(one_pass(), first_frame(few=True), first_frame(few=False)) for _ in range(TIMED)]
+    once, few, all_stages = 1000 * np.median(rounds, axis=0)
+    count = FIRST_STAGES - FEW_STAGES
+    return {
+        "one pass of the generator": round(once, 2),
+        "one stage": round((all_stages - few) / count, 2),
+        f"the {FIRST_STAGES} stages of a first frame, and its readings": round(all_stages, 1),
+    }
 
 
 def main(
     data: Annotated[
         Path, typer.Option(envvar="CAMFILTER_DATA", help="Folder of FER+ and LFW's expressions.")
     ] = REPOSITORY.parent / "shared" / "data",
-    steps: Annotated[int, typer.Option(help="Training steps of each.", min=1)] = 600,
+    steps: Annotated[int, typer.Option(help="Training steps of the generator.", min=1)] = 2400,
     faces: Annotated[int, typer.Option(help="Validation faces that are asked about.", min=2)] = 96,
     file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
@@ -217,38 +285,79 @@ def main(
         file.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def measured(data: Path, steps: int, faces: int) -> dict[str, Found]:
-    """Both tables, shown as soon as they are known."""
+def trained(
+    pictures: Levels, networks: Sequence[nn.Module], steps: int, console: Console
+) -> dict[str, nn.Module]:
+    """Both makers of textures; says what their training took."""
+    makers: dict[str, nn.Module] = {
+        "generator": Generator(),
+        "universal texture": UniversalTexture(),
+    }
+    plans = {
+        "generator": OnePassTraining(steps=steps),
+        "universal texture": OnePassTraining(steps=min(steps, UNIVERSAL_STEPS), lr=UNIVERSAL_LR),
+    }
+    for name, maker in makers.items():
+        begun = time.process_time()
+        losses = train(maker, pictures, networks, plans[name])
+        minutes = (time.process_time() - begun) / 60
+        tenth = max(1, len(losses) // 10)
+        console.print(
+            f"{name}: {len(losses)} steps in {minutes:.1f} minutes of computing, "
+            f"loss {np.mean(losses[:tenth]):.2f} to {np.mean(losses[-tenth:]):.2f}"
+        )
+        maker.eval().requires_grad_(False)
+    return makers
+
+
+def measured(data: Path, steps: int, faces: int) -> dict[str, Any]:
+    """All tables, shown as soon as they are known."""
     torch.manual_seed(0)
+    console = Console()
     manifest = Manifest.load(graphs_folder())
     names = (*manifest.attackable, *manifest.held_out)
     networks = {name: SurrogateFolder.named(name).load().requires_grad_(False) for name in names}
     attacked = [networks[name] for name in manifest.attackable]
     parts = load_faces(data, 48)
-    makers = {"generator": Generator(), "universal texture": UniversalTexture()}
-    for maker in makers.values():
-        train(maker, parts.train.pictures, attacked, OnePassTraining(steps=steps))
+    makers = trained(parts.train.pictures, attacked, steps, console)
     raw = parts.valid.pictures[np.random.default_rng(0).permutation(len(parts.valid))[:faces]]
     clean = torch.from_numpy(raw)[:, None].float() / LEVELS
     truths = torch.stack([read(network, clean) for network in attacked]).mean(0).argmax(1)
     decoys = decoys_for(truths, torch.Generator().manual_seed(1))
     alone: Found = {}
     for name, maker in makers.items():
-        with torch.no_grad():
-            alone[f"{name} alone"] = {1: fooled(networks, raw, maker(clean, decoys).numpy())}
+        change = maker(clean, decoys)
+        row = fooled(networks, raw, change.numpy())
+        alone[f"{name} alone"] = {1: row}
+        console.print(
+            f"{name}: changes of different faces correlate by {likeness(change, decoys):.2f}, "
+            f"{at_limit(change):.0%} of the cells are at the limit; alone it fools "
+            + shares(row, manifest.held_out)
+        )
     surrogate = open_surrogate(provider=Provider.CPU)
+    costs = computing_ms(raw[0], surrogate, makers["generator"])
+    for name, milliseconds in costs.items():
+        console.print(f"{name}: {milliseconds} ms of computing")
+    by_stages = first_frames(networks, raw, surrogate)
+    for count, row in by_stages.items():
+        console.print(f"a first frame of {count} stages fools {shares(row, manifest.held_out)}")
     made = {f"{name}, then chain": made_by(maker) for name, maker in makers.items()}
     begins: dict[str, Start | None] = {"chain": None, **made}
     starts = {name: [start] * len(raw) for name, start in begins.items()}
-    alone |= over_frames(networks, raw, surrogate, starts)
+    chained = over_frames(networks, raw, surrogate, starts)
     title = f"Fooled where sure, 8 bits: {faces} validation faces of FER+, {steps} steps"
-    show(title, alone, manifest.held_out)
+    show(title, chained, manifest.held_out)
     first, second = pairs_of_people(data, faces)
     starts = {name: [start] * len(second) for name, start in begins.items()}
     starts["another picture's texture, then chain"] = by_another_picture(first, surrogate)
     pairs = over_frames(networks, second, surrogate, starts)
     show(f"The same on {len(second)} people of LFW's validation part", pairs, manifest.held_out)
-    return {"ferplus": alone, "lfw": pairs}
+    return {
+        "computing_ms": costs,
+        "first_frame": by_stages,
+        "ferplus": alone | chained,
+        "lfw": pairs,
+    }
 
 
 if __name__ == "__main__":

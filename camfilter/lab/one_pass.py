@@ -12,41 +12,73 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from camfilter.decoy import DECOYS
+from camfilter.decoy import DECOYS, Decoys, goal
 from camfilter.expressions import EXPRESSIONS
 from camfilter.lab.networks import size_of
-from camfilter.settings import LEVELS
+from camfilter.settings import LEVELS, ChainSettings
+from camfilter.texture import RADIUS
 from camfilter.views import ViewRange
 
-__all__ = ["Generator", "OnePassTraining", "UniversalTexture", "decoys_for", "seen", "train"]
+__all__ = [
+    "EPSILON",
+    "Generator",
+    "OnePassTraining",
+    "UniversalTexture",
+    "at_limit",
+    "decoys_for",
+    "labels_for",
+    "likeness",
+    "seen",
+    "train",
+]
 
 EPSILON = 6 / LEVELS
 
+_GROUPS = 4
+_SURE_LOGITS = 2.0
+_GREATEST_GRADIENT = 5.0
+
 
 class Generator(nn.Module):
-    """A texture for each face and decoy: five convolutions at half size, then up again."""
+    """A texture for each face and decoy: a small U-Net with group norms (Ronneberger et al. 2015).
 
-    def __init__(self, width: int = 32) -> None:
+    A quarter of the size in the middle, so that each cell answers to the whole face.
+
+    Args:
+        width: channels at half size; twice as many in the middle. A multiple of 4.
+    """
+
+    def __init__(self, width: int = 24) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(1 + len(DECOYS), width, 5, 2, 2), nn.SiLU()]
-        for _ in range(3):
-            layers += [nn.Conv2d(width, width, 3, padding=1), nn.SiLU()]
-        layers += [nn.Conv2d(width, 4, 3, padding=1), nn.PixelShuffle(2)]
-        self.layers = nn.Sequential(*layers)
+        self.enter = nn.Sequential(nn.Conv2d(1 + len(DECOYS), width, 5, 2, 2), *_bent(width))
+        self.middle = nn.Sequential(
+            nn.Conv2d(width, 2 * width, 3, 2, 1),
+            *(_Residual(2 * width) for _ in range(3)),
+            *_bent(2 * width),
+            nn.Conv2d(2 * width, 4 * width, 1),
+            nn.PixelShuffle(2),
+        )
+        self.leave = nn.Sequential(
+            nn.Conv2d(2 * width, width, 3, padding=1),
+            *_bent(width),
+            nn.Conv2d(width, 4, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
 
     def forward(self, pictures: Tensor, decoys: Tensor) -> Tensor:
         """(B, 1, 48, 48) luma and (B,) places in DECOYS to (B, 1, 48, 48) within the budget."""
         planes = F.one_hot(decoys, len(DECOYS)).to(pictures)[:, :, None, None]
         height, width = pictures.shape[2:]
-        both = torch.cat([pictures, planes.expand(-1, -1, height, width)], 1)
-        change: Tensor = EPSILON * torch.tanh(self.layers(both))
-        return change
+        contrast = 4 * (pictures - pictures.mean((1, 2, 3), keepdim=True))
+        entered = self.enter(torch.cat([contrast, planes.expand(-1, -1, height, width)], 1))
+        return _within_budget(self.leave(torch.cat([entered, self.middle(entered)], 1)))
 
 
 class UniversalTexture(nn.Module):
-    """One texture for each decoy, the same for all faces."""
+    """One texture for each decoy, the same for all faces (Moosavi-Dezfooli et al. 2017)."""
 
     def __init__(self, size_px: int = 48) -> None:
         super().__init__()
@@ -54,8 +86,7 @@ class UniversalTexture(nn.Module):
 
     def forward(self, pictures: Tensor, decoys: Tensor) -> Tensor:  # noqa: ARG002
         """(B,) places in DECOYS to (B, 1, 48, 48) within the budget, whatever the pictures."""
-        change: Tensor = EPSILON * torch.tanh(self.textures[decoys])
-        return change
+        return _within_budget(self.textures[decoys])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +96,40 @@ class OnePassTraining:
     Attributes:
         steps: batches.
         batch: faces in a step.
-        lr: greatest learning rate of Adam, one cycle.
+        lr: greatest learning rate of Adam, one cycle; a generator likes 0.006, a universal
+            texture, whose cells are its only weights, 0.05.
         seed: of all chance.
     """
 
-    steps: int = 600
-    batch: int = 48
-    lr: float = 3e-3
+    steps: int = 2400
+    batch: int = 16
+    lr: float = 6e-3
     seed: int = 0
+
+
+class _Given(Decoys):
+    """A decoy that was drawn before."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(np.random.default_rng(0))
+        self._given = EXPRESSIONS.index(DECOYS[place])
+
+    def away_from(self, beliefs: NDArray[np.float32]) -> int:  # noqa: ARG002
+        return self._given
+
+
+class _Residual(nn.Module):
+    """Two convolutions beside the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layers = [*_bent(width), nn.Conv2d(width, width, 3, padding=1)]
+        layers += [*_bent(width), nn.Conv2d(width, width, 3, padding=1)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        added: Tensor = features + self.layers(features)
+        return added
 
 
 def decoys_for(truths: Tensor, chance: torch.Generator) -> Tensor:
@@ -80,6 +137,26 @@ def decoys_for(truths: Tensor, chance: torch.Generator) -> Tensor:
     places = torch.tensor([EXPRESSIONS.index(name) for name in DECOYS])
     drawn = torch.randint(len(DECOYS), truths.shape, generator=chance)
     return torch.where(places[drawn] == truths, (drawn + 1) % len(DECOYS), drawn)
+
+
+def labels_for(beliefs: Tensor, decoys: Tensor) -> Tensor:
+    """What a stage of the chain on this network would approach; see `camfilter.decoy.goal`.
+
+    Args:
+        beliefs: (B, 8) probabilities that a network gives the clean faces.
+        decoys: (B,) places in DECOYS.
+
+    Returns:
+        (B, 8) float32.
+    """
+    settings = ChainSettings()
+    given = [_Given(place) for place in range(len(DECOYS))]
+    rows = beliefs.numpy()[:, None]
+    labels = [
+        goal(settings, row, 0, given[place], 0)
+        for row, place in zip(rows, decoys.tolist(), strict=True)
+    ]
+    return torch.from_numpy(np.stack(labels))
 
 
 def seen(pictures: Tensor, chance: torch.Generator, size_px: int, reach: ViewRange) -> Tensor:
@@ -96,11 +173,14 @@ def seen(pictures: Tensor, chance: torch.Generator, size_px: int, reach: ViewRan
 
 def train(
     maker: nn.Module,
-    pictures: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+    pictures: NDArray[np.uint8],
     networks: Sequence[nn.Module],
     training: OnePassTraining,
 ) -> list[float]:
     """Train a maker of textures against some networks; the truth is what they read themselves.
+
+    The networks take turns, each face is seen from a random view, and the logits are pushed along
+    the chain's label until the face is turned for sure: the force goes to those that are not.
 
     Args:
         maker: changed in place.
@@ -111,10 +191,11 @@ def train(
     Returns:
         The loss of each step.
     """
-    chance = torch.Generator().manual_seed(training.seed)
+    chance, reach = torch.Generator().manual_seed(training.seed), ViewRange()
     optimiser = torch.optim.Adam(maker.parameters(), training.lr)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, training.lr, training.steps)
-    places = torch.tensor([EXPRESSIONS.index(name) for name in DECOYS])
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, training.lr, training.steps, pct_start=0.15
+    )
     losses = []
     for step in range(training.steps):
         network = networks[step % len(networks)]
@@ -122,15 +203,63 @@ def train(
         faces = torch.from_numpy(pictures[chosen.numpy()])[:, None].float() / LEVELS
         size_px = size_of(network)
         with torch.no_grad():
-            truths = network(F.interpolate(faces, (size_px, size_px), mode="area")).argmax(1)
-        decoys = decoys_for(truths, chance)
-        view = seen((faces + maker(faces, decoys)).clamp(0, 1), chance, size_px, ViewRange())
-        read = F.log_softmax(network(view), 1)
-        rows = torch.arange(len(faces))
-        loss = -(2 * read[rows, places[decoys]] - read[rows, truths].clamp_min(-8)).mean()
+            clean = F.interpolate(faces, (size_px, size_px), mode="bilinear", align_corners=False)
+            beliefs = torch.softmax(network(clean), 1)
+        decoys = decoys_for(beliefs.argmax(1), chance)
+        view = seen((faces + maker(faces, decoys)).clamp(0, 1), chance, size_px, reach)
+        pushed = (labels_for(beliefs, decoys) * network(_lit(view, chance, reach))).sum(1)
+        loss = F.softplus(_SURE_LOGITS - pushed).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(maker.parameters(), _GREATEST_GRADIENT)
         optimiser.step()
         cycle.step()
         losses.append(float(loss.detach()))
     return losses
+
+
+def likeness(changes: Tensor, decoys: Tensor) -> float:
+    """Mean correlation between the changes of different faces with the same decoy; 1 is the same.
+
+    Args:
+        changes: (B, 1, S, S).
+        decoys: (B,) places in DECOYS; one that only a single face has is left out.
+
+    Returns:
+        -1 to 1; not a number where no two faces share a decoy.
+    """
+    means = []
+    for place in range(len(DECOYS)):
+        alike = changes[decoys == place].flatten(1)
+        count = len(alike)
+        if count > 1:
+            rows = torch.corrcoef(alike)
+            means.append(float((rows.sum() - rows.trace()) / (count * (count - 1))))
+    return float(np.mean(means)) if means else float("nan")
+
+
+def at_limit(changes: Tensor) -> float:
+    """Share of the cells that want no less than the budget."""
+    return float((changes.abs() > 0.98 * EPSILON).float().mean())
+
+
+def _bent(width: int) -> tuple[nn.Module, nn.Module]:
+    return nn.GroupNorm(_GROUPS, width), nn.SiLU()
+
+
+def _lit(views: Tensor, chance: torch.Generator, reach: ViewRange) -> Tensor:
+    """Views with a random contrast each, as `camfilter.views.View.light`."""
+    draw = 2 * torch.rand(len(views), generator=chance) - 1
+    gain = torch.exp(reach.log_gain * draw)[:, None, None, None]
+    return ((views - 0.5) * gain + 0.5).clamp(0, 1)
+
+
+def _within_budget(raw: Tensor) -> Tensor:
+    """A texture as large as the chain's, softly limited to the budget.
+
+    Its root mean square before the limit is given, so however long it is trained, it cannot run
+    into saturation, where tanh has no gradient left.
+    """
+    size = raw.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
+    change: Tensor = EPSILON * torch.tanh(RADIUS * raw / size)
+    return change
