@@ -68,11 +68,12 @@ def kernels_in(model: onnx.ModelProto, kind: type) -> onnx.ModelProto:
         values = numpy_helper.to_array(tensor)
         scale = np.abs(values).max((1, 2, 3)) / np.float32(127)
         levels = np.rint(values / scale[:, None, None, None])
-        parts, operator, how = [values.astype(kind)], "Cast", {"to": TensorProto.FLOAT}
+        parts: list[np.ndarray[Any, Any]] = [values.astype(kind)]
+        operator, how = "Cast", {"to": int(TensorProto.FLOAT)}
         if kind is np.int8:
             parts, operator, how = [levels.astype(kind), scale], "DequantizeLinear", {"axis": 0}
         names = [f"{tensor.name}_{index}" for index in range(len(parts))]
-        model.graph.node.append(helper.make_node(operator, names, [tensor.name], **how))
+        model.graph.node.append(helper.make_node(operator, names, [tensor.name], **how))  # type: ignore[arg-type]
         model.graph.initializer.extend(map(numpy_helper.from_array, parts, names))
         model.graph.initializer.remove(tensor)
     return model
@@ -125,7 +126,7 @@ def ways_for(raw: Path, shipped: Any, faces: Sequence[Feed], plain: Path) -> dic
 
 def feeds_of(pictures: Any, shipped: Any, stages: int = 0) -> Iterator[Feed]:
     """A stage of one level towards a decoy, after some others, for each (S, S) of pictures."""
-    for picture in np.float32(pictures[:, None, None]) / np.float32(LEVELS):
+    for picture in pictures[:, None, None].astype(np.float32) / np.float32(LEVELS):
         one, zero = np.ones_like(picture), np.zeros_like(picture)
         feed = {"picture": picture, "mask": one, "lower": zero, "upper": one, "momentum": zero}
         feed |= {"step": one[:, :, :1, :1] / -LEVELS, "decay": zero[0, 0, 0, 0, ...]}
@@ -151,9 +152,15 @@ def kept(tried: Any, shipped: Any, faces: Sequence[Feed]) -> dict[str, Any]:
     return {name: round(float(v), 4) for name, v in (means | {"worst": signs.min()}).items()}
 
 
+def five_times(call: Callable[[], Any]) -> None:
+    """One lap: too short a one says little."""
+    for _ in range(5):
+        call()
+
+
 def timed(rows: Rows, calls: Mapping[str, Callable[[], Any]], rounds: int) -> Rows:
     """Rows and how many times as long as the first each takes: computing, on the wall."""
-    laps = race({k: lambda run=v: [run() for _ in range(5)] for k, v in calls.items()}, rounds)
+    laps = race({name: partial(five_times, call) for name, call in calls.items()}, rounds)
     first = laps[next(iter(laps))]
     for name, lap in laps.items():
         rows[name]["times"] = round(lap.cpu_times_slower_than(first), 3)
