@@ -1,11 +1,12 @@
-"""Faces in every picture, though a finder looks at every third one only.
+"""Faces in every picture, though a finder looks at every third to sixth one only.
 
 Finding faces is the dearest part of a frame. Between two pictures that the finder sees, the
 texture of the faces itself says where they went: sparse optical flow inside each face, and
 the similarity transform that fits it best. So the finder may look at a picture after that one is
-out, and no picture waits for it. Whatever makes the flow doubtful makes the finder look at once:
-a face that it lost a moment ago, a flow that does not fit, and a part of the picture that
-changed suddenly, since a face may have appeared there.
+out, and no picture waits for it; the less news it brings, the less often it looks (`cadence`).
+Whatever makes the flow doubtful makes the finder look at once: a face that it lost a moment ago, a
+flow that does not fit, and a part of the picture that changed suddenly, since a face may have
+appeared there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camfilter.faces.base import Box, Face, Points
+from camfilter.faces.cadence import Cadence
 from camfilter.faces.changes import Changes
 from camfilter.frames import Pixels, Size
 from camfilter.geometry import Similarity, fit_similarity
@@ -70,15 +72,14 @@ class _Patch:
 
 
 class BetweenFrames:
-    """Asks a finder about every third picture of a moving scene, and about every doubtful one.
+    """Asks a finder about some pictures of a moving scene, and about every doubtful one.
 
-    The third ones are looked at in `catch_up`, and tell where the faces are in the next picture;
+    The former are looked at in `catch_up`, and tell where the faces are in the next picture;
     doubtful ones at once.
 
     Args:
         finder: where faces come from.
-        find_every: asked in each picture: frames from one that the finder sees to the next;
-            1 shows it all of them, None stands for 3.
+        find_every: as `Cadence` has it.
         look_every: least frames from one look for far faces to the next, beside the look
             at each sudden change.
     """
@@ -90,7 +91,7 @@ class BetweenFrames:
         look_every: int = 7,
     ) -> None:
         self._finder = finder
-        self._find_every = find_every or _every_third
+        self._cadence = Cadence(find_every)
         self._look_every = look_every
         self._patches: list[_Patch] = []
         self._changes = Changes()
@@ -127,8 +128,9 @@ class BetweenFrames:
         if pixels is None:
             return
         faces = [patch.face for patch in self._patches]
-        if self._frames_carried >= self._find_every():
-            faces = self._found(pixels)
+        if self._cadence.due(self._frames_carried):
+            carried, faces = faces, self._found(pixels)
+            self._cadence.hear(carried, faces)
         elif self._frames_to_look <= 0:  # no frame pays for both
             self._frames_to_look = self._look_every
             faces += self._finder.look(pixels, faces)
@@ -166,10 +168,6 @@ class BetweenFrames:
                 return None
             faces.append(face)
         return faces or None
-
-
-def _every_third() -> int:
-    return 3
 
 
 def _among(face: Face, others: Sequence[Face]) -> bool:

@@ -19,6 +19,8 @@ __all__ = ["MediaPipeFaces"]
 _LONGEST_SIDE_PX: Final = 1280
 _SHORTEST_SIDE_PX: Final = 16
 _BILINEAR_FROM: Final = 0.6
+_SAME_FACE: Final = 0.4
+"""Of two meshes' boxes in common; two people cheek to cheek share less."""
 
 
 class MediaPipeFaces:
@@ -129,8 +131,21 @@ class MediaPipeFaces:
     def _by_mesh(self, rgb: Pixels) -> list[Face]:
         height, width = rgb.shape[:2]
         found = self._mesh.process(rgb).multi_face_landmarks or []
-        faces = (face_of_mesh(mesh_points(mesh, width, height)) for mesh in found)
-        return [face for face in faces if face is not None]
+        faces = [face_of_mesh(mesh_points(mesh, width, height)) for mesh in found]
+        return _each_once([face for face in faces if face is not None])
+
+
+def _each_once(faces: Sequence[Face]) -> list[Face]:
+    """The faces, each one once.
+
+    Now and then the mesh takes a face that it follows for a new one, too, roughly placed. Those
+    it follows come last.
+    """
+    distinct: list[Face] = []
+    for face in reversed(faces):
+        if all(face.box.overlap(other.box) < _SAME_FACE for other in distinct):
+            distinct.append(face)
+    return distinct[::-1]
 
 
 def _seen(pixels: Pixels) -> Pixels:

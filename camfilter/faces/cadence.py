@@ -1,0 +1,64 @@
+"""How often the finder looks at a steady scene: seldom while it only confirms what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+
+from camfilter.faces.base import Face, Points
+
+__all__ = ["Cadence"]
+
+_FIND_EVERY: Final = 3
+_SELDOM: Final = 6
+_CONFIRMED: Final = 0.03
+"""Of the face's width; the finder's own answers for one picture stray as far."""
+_SAME_FACE: Final = 0.2
+_INSIDE: Final = np.array([[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]])
+
+
+class Cadence:
+    """Frames from one look of the finder to the next: one more after each that brings no news.
+
+    Args:
+        find_every: asked in each picture: frames from one look to the next while the finder
+            corrects what was carried; 1 shows it every picture, None stands for 3. Up to six
+            pass while it does not.
+    """
+
+    def __init__(self, find_every: Callable[[], int] | None = None) -> None:
+        self._find_every = find_every or _usual
+        self._confirmed = 0
+
+    def due(self, frames_carried: int) -> bool:
+        """Whether the finder's turn has come, after so many pictures that it did not see."""
+        least = self._find_every()
+        most = max(least, _SELDOM) if least > 1 else 1
+        return frames_carried >= min(most, least + self._confirmed)
+
+    def hear(self, carried: Sequence[Face], found: Sequence[Face]) -> None:
+        """Learn what the finder saw in a picture to which faces had been carried."""
+        alike = len(carried) == len(found) and all(_is_among(face, carried) for face in found)
+        self._confirmed = self._confirmed + 1 if alike else 0
+
+
+def _is_among(face: Face, carried: Sequence[Face]) -> bool:
+    """Whether a face lies where one was carried to."""
+    best = max(carried, key=lambda other: other.box.overlap(face.box))
+    if best.box.overlap(face.box) < _SAME_FACE:
+        return False
+    apart_px = np.linalg.norm(_corners(face) - _corners(best), axis=1).max()
+    return bool(apart_px < _CONFIRMED * (face.box.right - face.box.left))
+
+
+def _corners(face: Face) -> Points:
+    """Four points of the face in the frame, which tell how it is placed and turned."""
+    inverse = cv2.invertAffineTransform(face.to_unit)
+    return np.asarray(_INSIDE @ inverse[:, :2].T + inverse[:, 2], np.float32)
+
+
+def _usual() -> int:
+    return _FIND_EVERY
