@@ -28,7 +28,10 @@ def row(
         "accuracy": {"coded": 0.8, "filtered": 0.2},
         "fooled": {"all": sure, "sure": sure, "right": None if sure is None else 1 - sure},
         "control": {"all": 0.1, "sure": 0.1, "right": 0.1},
-        "leakage": {"coded": {"bits": bits[0]}, "filtered": {"bits": bits[1]}},
+        "leakage": {
+            "coded": {"bits": bits[0], "chance_p95_bits": 0.2},
+            "filtered": {"bits": bits[1], "chance_p95_bits": 0.1},
+        },
     }
     if steered is not None:
         frame["steered"] = {"filtered": steered, "control": 0.05}
@@ -73,6 +76,7 @@ def test_a_family_counts_once_however_many_members_it_has() -> None:
     assert foreign["fooled_right_mean"] == pytest.approx((0.3 + 0.1) / 2)
     assert foreign["leakage_coded_bits"] == pytest.approx(1.0)
     assert foreign["leakage_ratio"] == pytest.approx(0.05)
+    assert foreign["leakage_chance_p95_ratio"] == pytest.approx(0.1)
     assert summary["unseen"]["families"] == {"plain": 0.9, "dense": 0.7, "pair": 0.7, "c": 0.9}
     assert summary["fighting_spies"]["spy"]["leakage_filtered_bits"] == 0.7
 
@@ -84,6 +88,7 @@ def test_the_verdict_says_what_falls_short() -> None:
     assert verdicts["own unseen: fooled where sure, mean"] == "falls short"
     assert verdicts["own unseen: fooled where sure, least"] == "reached"
     assert verdicts["foreign: leakage left"] == "reached"
+    assert verdicts["foreign: of leakage left, by chance up to"] == "for comparison"
     assert verdicts["foreign: fooled where right, mean"] == "for comparison"
     assert verdicts["own unseen: leakage left"] == "falls short"
     assert verdicts["adaptive spy spy: leakage left"] == "for comparison"

@@ -77,7 +77,11 @@ def mode_measure(rows: Sequence[Row], mode: Mode) -> dict[str, Any]:
 
 
 def _group(rows: Sequence[Row]) -> dict[str, Any]:
-    """Means over families; a family's figure is the mean over its members."""
+    """Means over families; a family's figure is the mean over its members.
+
+    `leakage_chance_p95_ratio` is what readers that know nothing stay under in 95 of 100
+    evaluations of as many clips: a ratio below it is none that can be told from nothing.
+    """
     families = _by_family(rows)
     fooled = {
         name: _mean(_sure(r, "fooled") for r in members) for name, members in families.items()
@@ -86,6 +90,10 @@ def _group(rows: Sequence[Row]) -> dict[str, Any]:
     before, after = (
         _mean(_mean(_bits(row, name) for row in members) for members in families.values())
         for name in ("coded", "filtered")
+    )
+    chance = _mean(
+        _mean(_bits(row, "filtered", "chance_p95_bits") for row in members)
+        for members in families.values()
     )
     return {
         "families": fooled,
@@ -100,7 +108,8 @@ def _group(rows: Sequence[Row]) -> dict[str, Any]:
         ),
         "leakage_coded_bits": before,
         "leakage_filtered_bits": after,
-        "leakage_ratio": round(after / before, 4) if before and after is not None else None,
+        "leakage_ratio": _ratio(after, before),
+        "leakage_chance_p95_ratio": _ratio(chance, before),
     }
 
 
@@ -122,9 +131,13 @@ def _sure(row: Row, part: str) -> float | None:
     return _figure(row, part, "sure")
 
 
-def _bits(row: Row, name: str) -> float | None:
+def _bits(row: Row, name: str, figure: str = "bits") -> float | None:
     figures = row["frame"]["leakage"][name]
-    return None if figures is None else float(figures["bits"])
+    return None if figures is None else float(figures[figure])
+
+
+def _ratio(after: float | None, before: float | None) -> float | None:
+    return round(after / before, 4) if before and after is not None else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -105,6 +105,8 @@ def _in_channel(summary: Mapping[str, Any], channel: str) -> Iterator[Promise]:
         control, ratio = group["control_sure_mean"], group["leakage_ratio"]
         yield Promise(f"{name}: random control", channel, control, 0.25, at_most=True)
         yield Promise(f"{name}: leakage left", channel, ratio, 0.10, at_most=True)
+        chance = group["leakage_chance_p95_ratio"]
+        yield Promise(f"{name}: of leakage left, by chance up to", channel, chance, None)
     for name, spy in summary["fighting_spies"].items():
         before, after = spy["leakage_coded_bits"], spy["leakage_filtered_bits"]
         ratio = round(after / before, 4) if before and after is not None else None
