@@ -51,6 +51,9 @@ _SETTLED_STEP: Final = 2 / 3
 _LEAST_STEP: Final = 0.1
 _PATIENCE_STAGES: Final = 30
 _LEAST_LEVELS: Final = 1.0
+_SETTLED_NEED: Final = 0.3
+_RESTS_FRAMES: Final = 3
+"""A settled face takes a stage in every third frame: more change nothing that is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class _Worn:
         frame: frame in which it was worn last.
         aim: index of the expression that the newest stage approached.
         aimed_at_stage: the stage that approached it first.
+        staged_frame: frame of the newest stage.
         decoys: what it shall be read as, in mode untargeted.
         turns: which surrogate comes next.
     """
@@ -110,6 +114,7 @@ class _Worn:
     frame: int = 0
     aim: int = -1
     aimed_at_stage: int = 0
+    staged_frame: int = 0
 
 
 class ChainOverTime:
@@ -192,7 +197,14 @@ class ChainOverTime:
         for _ in range(due):
             index = self._face_turn % len(worn)
             self._face_turn += 1
-            self._stage(worn[index], masks[index])
+            if not self._rests(worn[index]):
+                self._stage(worn[index], masks[index])
+
+    def _rests(self, state: _Worn) -> bool:
+        """Whether a face that is turned for sure had a stage a moment ago."""
+        if self._is_young(state) or state.turns.need > _SETTLED_NEED:
+            return False
+        return 0 < self._frame - state.staged_frame < _RESTS_FRAMES
 
     def _is_young(self, state: _Worn) -> bool:
         return state.stages < _YOUNG_CHAINS * self.settings.chain_length
@@ -286,7 +298,7 @@ class ChainOverTime:
             kept = np.float32(self._recipe.kept * settings.momentum)
             state.momentum = kept * state.momentum - gradient / np.float32(weight)
         step = self._step(state)
-        state.stages += 1
+        state.stages, state.staged_frame = state.stages + 1, self._frame
         state.texture = stepped(
             state.texture,
             state.momentum,

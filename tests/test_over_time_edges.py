@@ -305,6 +305,37 @@ def test_two_faces_take_turns_at_one_stage_a_frame() -> None:
     assert [state.stages - 5 - 5 for state in works._worn.values()] == first
 
 
+class Needing(Turns):
+    """Turns of surrogates that need as much as is said, whatever they read."""
+
+    wanted = 0.0
+
+    @property
+    def need(self) -> float:
+        return self.wanted
+
+
+@pytest.mark.parametrize(
+    ("need", "stages", "faces", "taken"),
+    [(0.2, 60, 1, 4), (0.4, 60, 1, 12), (0.2, 10, 1, 24), (0.2, 60, 2, 6), (0.2, 60, 3, 10)],
+    ids=["settled", "in need", "young", "two settled", "three settled"],
+)
+def test_a_settled_face_takes_a_stage_in_every_third_frame_at_most(
+    need: float, stages: int, faces: int, taken: int
+) -> None:
+    works = chain(mode="neutral", stages_per_frame=1)
+    there = [replace(face_at(30 + 40 * i, 50, 30), track=i) for i in range(faces)]
+    works.perturb_faces(noise(160, 120), there)
+    states = list(works._worn.values())
+    for state in states:
+        state.turns, state.stages = Needing(1), stages
+        state.turns.wanted = need
+    for _ in range(12):
+        works.perturb_faces(noise(160, 120), there)
+    works.catch_up()
+    assert sum(state.stages - stages for state in states) == taken
+
+
 def test_a_new_reading_counts_two_fifths() -> None:
     works, face = chain(mode="neutral"), replace(face_at(60, 60, 50), track=0)
     pixels = noise(160, 120)
