@@ -52,6 +52,7 @@ _LEAST_STEP: Final = 0.1
 _PATIENCE_STAGES: Final = 30
 _LEAST_LEVELS: Final = 1.0
 _SETTLED_NEED: Final = 0.3
+_SETTLED_STAGES: Final = 90
 _RESTS_FRAMES: Final = 3
 """A settled face takes a stage in every third frame: more change nothing that is measured."""
 
@@ -201,10 +202,11 @@ class ChainOverTime:
                 self._stage(worn[index], masks[index])
 
     def _rests(self, state: _Worn) -> bool:
-        """Whether a face that is turned for sure had a stage a moment ago."""
-        if self._is_young(state) or state.turns.need > _SETTLED_NEED:
+        """Whether a face had a stage a moment ago, and is turned, or has long been worked on."""
+        if self._is_young(state) or not 0 < self._frame - state.staged_frame < _RESTS_FRAMES:
             return False
-        return 0 < self._frame - state.staged_frame < _RESTS_FRAMES
+        worked_on = state.stages - state.aimed_at_stage >= _SETTLED_STAGES
+        return worked_on or state.turns.need <= _SETTLED_NEED
 
     def _is_young(self, state: _Worn) -> bool:
         return state.stages < _YOUNG_CHAINS * self.settings.chain_length

@@ -317,8 +317,15 @@ class Needing(Turns):
 
 @pytest.mark.parametrize(
     ("need", "stages", "faces", "taken"),
-    [(0.2, 60, 1, 4), (0.4, 60, 1, 12), (0.2, 10, 1, 24), (0.2, 60, 2, 6), (0.2, 60, 3, 10)],
-    ids=["settled", "in need", "young", "two settled", "three settled"],
+    [
+        (0.2, 60, 1, 4),
+        (0.4, 60, 1, 12),
+        (0.4, 90, 1, 4),
+        (0.2, 10, 1, 24),
+        (0.2, 60, 2, 6),
+        (0.2, 60, 3, 10),
+    ],
+    ids=["settled", "in need", "in need for long", "young", "two settled", "three settled"],
 )
 def test_a_settled_face_takes_a_stage_in_every_third_frame_at_most(
     need: float, stages: int, faces: int, taken: int
