@@ -226,7 +226,7 @@ def test_the_step_is_small_once_all_are_turned_or_have_not_been_for_long(
 
 
 @pytest.mark.parametrize(
-    ("per_frame", "after"), [(0.25, 10), (0.1, 4), (1, 40 + 13), (2, 80 - 6 + 9)]
+    ("per_frame", "after"), [(0.25, 5), (0.1, 2), (1, 20 + 13), (2, 40 - 3 + 9)]
 )
 def test_stages_are_paid_out_over_the_frames(per_frame: float, after: int) -> None:
     """At two a frame, each sixth frame reads in place of one of them; a young one gets one more."""
@@ -235,7 +235,7 @@ def test_stages_are_paid_out_over_the_frames(per_frame: float, after: int) -> No
     works.perturb_faces(noise(160, 120), face)
     (state,) = works._worn.values()
     first = state.stages
-    for _ in range(40):
+    for _ in range(20):
         works.perturb_faces(noise(160, 120), face)
     works.catch_up()
     assert state.stages - first == pytest.approx(after, abs=1)
