@@ -32,6 +32,8 @@ _MARGIN: Final = 0.25
 _PATCH_PX: Final = 112
 _POINTS_ACROSS: Final = 6
 _POINTS_INSIDE: Final = 0.62
+_PLACES: Final = np.linspace(0.5 - _POINTS_INSIDE / 2, 0.5 + _POINTS_INSIDE / 2, _POINTS_ACROSS)
+_GRID: Final = np.stack(np.meshgrid(_PLACES, _PLACES), axis=-1).reshape(-1, 2)
 _WINDOW_PX: Final = 13
 _LEVELS: Final = 2
 _LEAST_FITTING: Final = 0.6
@@ -231,9 +233,7 @@ def _carry(patch: _Patch, pixels: Pixels) -> Face | None:
 def _points_inside(face: Face) -> Points:
     """A grid of points well inside a face, turned with it, in frame pixels."""
     inverse = cv2.invertAffineTransform(face.to_unit)
-    places = np.linspace(0.5 - _POINTS_INSIDE / 2, 0.5 + _POINTS_INSIDE / 2, _POINTS_ACROSS)
-    grid = np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
-    return np.asarray(grid @ inverse[:, :2].T + inverse[:, 2], np.float32)
+    return np.asarray(_GRID @ inverse[:, :2].T + inverse[:, 2], np.float32)
 
 
 def _fitting(before: Points, after: Points, tracked: NDArray[np.bool_]) -> Similarity | None:
