@@ -51,7 +51,7 @@ _SETTLED_STEP: Final = 2 / 3
 _LEAST_STEP: Final = 0.1
 _PATIENCE_STAGES: Final = 30
 _LEAST_LEVELS: Final = 1.0
-_SETTLED_NEED: Final = 0.3
+_SETTLED_NEED: Final = 0.1
 _SETTLED_STAGES: Final = 90
 _RESTS_FRAMES: Final = 3
 """A settled face takes a stage in every third frame: more change nothing that is measured."""
@@ -73,6 +73,7 @@ class Recipe:
         radius: root mean square of a texture in budgets, see `camfilter.texture`.
         kept: how much of the momentum stays from stage to stage, beside what the settings say:
             each stage sees another surrogate, so what is old misleads.
+        rests: a settled face takes a stage in every third frame; False never lets it rest.
     """
 
     reach: ViewRange = field(default_factory=ViewRange)
@@ -83,6 +84,7 @@ class Recipe:
     press: float = 1.6
     radius: float = RADIUS
     kept: float = 0.8
+    rests: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -203,7 +205,8 @@ class ChainOverTime:
 
     def _rests(self, state: _Worn) -> bool:
         """Whether a face had a stage a moment ago, and is turned, or has long been worked on."""
-        if self._is_young(state) or not 0 < self._frame - state.staged_frame < _RESTS_FRAMES:
+        just_now = 0 < self._frame - state.staged_frame < _RESTS_FRAMES
+        if not self._recipe.rests or not just_now or self._is_young(state):
             return False
         worked_on = state.stages - state.aimed_at_stage >= _SETTLED_STAGES
         return worked_on or state.turns.need <= _SETTLED_NEED

@@ -77,6 +77,7 @@ VARIANTS = {
     "half of the energy": Variant(Recipe(radius=1.13)),
     "full steps, as in FGSM": Variant(Recipe(full_steps=True)),
     "all of the momentum kept": Variant(Recipe(kept=1.0)),
+    "settled faces never rest": Variant(Recipe(rests=False)),
     "two stages a frame": Variant(settings={"stages_per_frame": 2}),
     "per frame, ten stages": Variant(settings={"chaining": "per-frame"}),
 }

@@ -318,12 +318,12 @@ class Needing(Turns):
 @pytest.mark.parametrize(
     ("need", "stages", "faces", "taken"),
     [
-        (0.2, 60, 1, 4),
-        (0.4, 60, 1, 12),
-        (0.4, 90, 1, 4),
-        (0.2, 10, 1, 24),
-        (0.2, 60, 2, 6),
-        (0.2, 60, 3, 10),
+        (0.05, 60, 1, 4),
+        (0.15, 60, 1, 12),
+        (0.15, 90, 1, 4),
+        (0.05, 10, 1, 24),
+        (0.05, 60, 2, 6),
+        (0.05, 60, 3, 10),
     ],
     ids=["settled", "in need", "in need for long", "young", "two settled", "three settled"],
 )
@@ -341,6 +341,20 @@ def test_a_settled_face_takes_a_stage_in_every_third_frame_at_most(
         works.perturb_faces(noise(160, 120), there)
     works.catch_up()
     assert sum(state.stages - stages for state in states) == taken
+
+
+def test_without_rest_a_settled_face_takes_a_stage_in_every_frame() -> None:
+    works = ChainOverTime(
+        LinearSurrogate(16), ChainSettings.of({"mode": "neutral"}), recipe=Recipe(rests=False)
+    )
+    there = [replace(face_at(60, 60, 50), track=0)]
+    works.perturb_faces(noise(160, 120), there)
+    (state,) = works._worn.values()
+    state.turns, state.stages = Needing(1), 60
+    for _ in range(12):
+        works.perturb_faces(noise(160, 120), there)
+    works.catch_up()
+    assert state.stages - 60 == 12
 
 
 def test_a_new_reading_counts_two_fifths() -> None:
