@@ -51,6 +51,14 @@ def test_news_bring_the_looks_together_again(carried: list[Face], found: list[Fa
     assert frames_to_the_next_look(cadence) == 3
 
 
+def test_what_was_not_carried_brings_the_looks_together_again() -> None:
+    cadence = Cadence()
+    for _ in range(6):
+        cadence.hear([FACE], [FACE])
+    cadence.restart()
+    assert frames_to_the_next_look(cadence) == 3
+
+
 def test_a_shift_as_small_as_the_finders_own_noise_is_no_news() -> None:
     cadence = Cadence()
     cadence.hear([FACE, ELSEWHERE], [shifted(ELSEWHERE, 2.0), shifted(FACE, -2.0)])

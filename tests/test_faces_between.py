@@ -180,6 +180,32 @@ def test_a_face_that_appears_at_once_is_seen_in_that_very_picture(
     assert any(face.box.common(place).area > 0.5 * face.box.area for face in answers[at])
 
 
+class Recorded(Shown):
+    """One that tells in which frames it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frame = 0
+        self.asked: list[int] = []
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        self.asked.append(self.frame)
+        return super().find(pixels)
+
+
+def test_after_a_doubt_the_finder_looks_often_again(astronaut: Pixels) -> None:
+    finder = Recorded()
+    finder.faces = [face_at(224, 130, 90)]
+    faces = BetweenFrames(finder)
+    for finder.frame in range(60):
+        faces.find(np.zeros_like(astronaut) if finder.frame == 40 else astronaut)
+        faces.catch_up()
+    apart = np.diff(finder.asked)
+    steady, doubted = apart[: finder.asked.index(40)], apart[finder.asked.index(41) :]
+    assert steady[:-1].max() == 6
+    assert doubted[0] == 3
+
+
 def test_a_cut_makes_the_finder_look(counted: Counted, hopper: Pixels) -> None:
     scene = Scene(SIZE, 1)
     other = cv2.resize(hopper[:288], (SIZE.width, SIZE.height))

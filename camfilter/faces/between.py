@@ -114,6 +114,7 @@ class BetweenFrames:
         faces = None if doubtful else self._carried(pixels)
         if faces is None:
             faces = self._found(pixels)
+            self._cadence.restart()
             if sudden and calm_before:  # whatever came may be too far for the finder's mesh
                 faces += self._finder.look(pixels, faces, part=sudden)
             faces += [face for face in self._unshown if not _among(face, faces)]

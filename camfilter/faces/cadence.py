@@ -39,6 +39,10 @@ class Cadence:
         most = max(least, _SELDOM) if least > 1 else 1
         return frames_carried >= min(most, least + self._confirmed)
 
+    def restart(self) -> None:
+        """Begin anew with frequent looks: something happened that was not carried."""
+        self._confirmed = 0
+
     def hear(self, carried: Sequence[Face], found: Sequence[Face]) -> None:
         """Learn what the finder saw in a picture to which faces had been carried."""
         alike = len(carried) == len(found) and all(_is_among(face, carried) for face in found)
