@@ -62,6 +62,23 @@ def crop_centre(face: Face) -> np.ndarray:
     return inverse[:, :2] @ [0.5, 0.5] + inverse[:, 2]
 
 
+def moved_and_noisy(pixels: Pixels, by_px: np.ndarray, noise: np.random.Generator) -> Pixels:
+    """A picture at a third of its size, moved, as a sensor in dim light sees it."""
+    matrix = np.column_stack([np.eye(2) / 3, by_px])
+    area = (SIZE.width, SIZE.height)
+    small = cv2.warpAffine(pixels, matrix, area, borderMode=cv2.BORDER_REPLICATE)
+    return np.clip(small + noise.normal(0, 6, small.shape), 0, 255).astype(np.uint8)
+
+
+def greatest_step(answers: Sequence[Sequence[Face]], shifts_px: Sequence[np.ndarray]) -> float:
+    """How far the crop slips on the face from one picture to the next, in crops."""
+    centres = [
+        face.to_unit[:, :2] @ (crop_centre(answers[0][0]) + shift) + face.to_unit[:, 2]
+        for (face,), shift in zip(answers, shifts_px, strict=True)
+    ]
+    return float(np.linalg.norm(np.diff(centres, axis=0), axis=1).max())
+
+
 def test_a_moving_face_is_in_every_picture_where_the_finder_would_see_it(counted: Counted) -> None:
     scene = Scene(SIZE, 1)
     pictures = [scene.bgr(index) for index in range(40)]
@@ -75,6 +92,20 @@ def test_a_moving_face_is_in_every_picture_where_the_finder_would_see_it(counted
         assert np.linalg.norm(crop_centre(face) - crop_centre(true)) < 2.5
         assert face.box.overlap(true.box) > 0.9
         assert face.box == Box.around(face.outline)
+
+
+def test_what_a_face_wears_stays_on_its_features(counted: Counted, hopper: Pixels) -> None:
+    """Moved by known shifts, the crop stays on the face, steadier than the finder puts it."""
+    shifts_px = [np.array([0.9 * index, 0.4 * index], np.float32) for index in range(24)]
+    noise = np.random.default_rng(0)
+    pictures = [moved_and_noisy(hopper, shift + [200, 60], noise) for shift in shifts_px]
+    raw = MediaPipeFaces()
+    found = [raw.find(pixels) for pixels in pictures]
+    raw.close()
+    answers = run(BetweenFrames(counted), counted, pictures)
+    assert 4 < len(counted.found) < 20
+    assert greatest_step(answers, shifts_px) < 0.3 * greatest_step(found, shifts_px)
+    assert greatest_step(answers, shifts_px) < 0.005
 
 
 def test_a_face_that_is_followed_is_not_taken_for_a_new_one_too(counted: Counted) -> None:

@@ -68,6 +68,16 @@ def test_a_new_face_and_one_that_jumped_get_a_new_track() -> None:
     assert [sorted(face.track for face in faces) for faces in frames] == [[0], [0, 1], [2]]
 
 
+def test_a_lost_face_inside_one_that_is_seen_is_that_one() -> None:
+    frames = run([face_at(310, 210, 40)], [face_at(300, 200, 110)])
+    assert [[face.track for face in faces] for faces in frames] == [[0], [1]]
+
+
+def test_a_lost_face_beside_one_that_is_seen_is_carried_on() -> None:
+    frames = run([face_at(300, 200, 100)], [face_at(350, 200, 100)], [face_at(420, 200, 100)])
+    assert [len(faces) for faces in frames] == [1, 1, 2]
+
+
 def test_a_lost_face_is_carried_on_for_so_many_frames_and_then_let_go() -> None:
     frames = run([face_at(300, 200, 100)], *[[] for _ in range(7)], hold_frames=5)
     assert [[face.missed_frames for face in faces] for faces in frames] == [

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from camfilter.faces.base import Box, Face, Points
 from camfilter.faces.cadence import Cadence
 from camfilter.faces.changes import Changes
+from camfilter.faces.placement import steadied
 from camfilter.frames import Pixels, Size
 from camfilter.geometry import Similarity, fit_similarity
 
@@ -110,10 +111,10 @@ class BetweenFrames:
         calm_before, sudden = self._calm, self._changes.sudden(pixels)
         self._calm = sudden is None
         self._frames_to_look -= 1
-        doubtful = sudden or self._steady_frames < _STEADY_FRAMES
-        faces = None if doubtful else self._carried(pixels)
-        if faces is None:
-            faces = self._found(pixels)
+        faces = self._carried(pixels)
+        in_doubt = len(faces) < max(1, len(self._patches))
+        if sudden or in_doubt or self._steady_frames < _STEADY_FRAMES:
+            faces = self._found(pixels, faces)
             self._cadence.restart()
             if sudden and calm_before:  # whatever came may be too far for the finder's mesh
                 faces += self._finder.look(pixels, faces, part=sudden)
@@ -132,8 +133,7 @@ class BetweenFrames:
             return
         faces = [patch.face for patch in self._patches]
         if self._cadence.due(self._frames_carried):
-            carried, faces = faces, self._found(pixels)
-            self._cadence.hear(carried, faces)
+            faces = self._found(pixels, faces)
         elif self._frames_to_look <= 0:  # no frame pays for both
             self._frames_to_look = self._look_every
             faces += self._finder.look(pixels, faces)
@@ -145,13 +145,14 @@ class BetweenFrames:
         """Close the finder; closing twice does nothing."""
         self._finder.close()
 
-    def _found(self, pixels: Pixels) -> list[Face]:
+    def _found(self, pixels: Pixels, carried: list[Face]) -> list[Face]:
         """What the finder sees; whether it sees all that it saw before is remembered."""
         faces = list(self._finder.find(pixels))
+        self._cadence.hear(carried, faces)
         none_lost = len(faces) >= max(1, len(self._patches))
         self._steady_frames = self._steady_frames + 1 if none_lost else 0
         self._frames_carried = 0
-        return faces
+        return [steadied(face, carried) for face in faces]
 
     def _follow(self, pixels: Pixels, faces: list[Face]) -> list[Face]:
         """Remember what the faces look like; those that cannot be carried to another picture."""
@@ -162,15 +163,10 @@ class BetweenFrames:
             self._steady_frames = 0
         return lost
 
-    def _carried(self, pixels: Pixels) -> list[Face] | None:
-        """The faces of the picture before, where they are now; None when one is in doubt."""
-        faces = []
-        for patch in self._patches:
-            face = _carry(patch, pixels)
-            if face is None:
-                return None
-            faces.append(face)
-        return faces or None
+    def _carried(self, pixels: Pixels) -> list[Face]:
+        """The faces of the picture before, where they are now, but those that are in doubt."""
+        carried = [_carry(patch, pixels) for patch in self._patches]
+        return [face for face in carried if face is not None]
 
 
 def _among(face: Face, others: Sequence[Face]) -> bool:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import cv2
-import numpy as np
-
-from camfilter.faces.base import Face, Points
+from camfilter.faces.base import Face
+from camfilter.faces.placement import apart
 
 __all__ = ["Cadence"]
 
@@ -17,7 +15,6 @@ _SELDOM: Final = 6
 _CONFIRMED: Final = 0.03
 """Of the face's width; the finder's own answers for one picture stray as far."""
 _SAME_FACE: Final = 0.2
-_INSIDE: Final = np.array([[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]])
 
 
 class Cadence:
@@ -54,14 +51,7 @@ def _is_among(face: Face, carried: Sequence[Face]) -> bool:
     best = max(carried, key=lambda other: other.box.overlap(face.box))
     if best.box.overlap(face.box) < _SAME_FACE:
         return False
-    apart_px = np.linalg.norm(_corners(face) - _corners(best), axis=1).max()
-    return bool(apart_px < _CONFIRMED * (face.box.right - face.box.left))
-
-
-def _corners(face: Face) -> Points:
-    """Four points of the face in the frame, which tell how it is placed and turned."""
-    inverse = cv2.invertAffineTransform(face.to_unit)
-    return np.asarray(_INSIDE @ inverse[:, :2].T + inverse[:, 2], np.float32)
+    return apart(face, best) < _CONFIRMED
 
 
 def _usual() -> int:

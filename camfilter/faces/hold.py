@@ -21,6 +21,7 @@ _VELOCITY_DAMPING: Final = 0.85
 _STEADY_FRAMES: Final = 10
 _STILL_THERE: Final = 0.8
 _COVERED: Final = 0.5
+_INSIDE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +78,8 @@ class HeldFaces:
             velocity = velocity if match.face.missed_frames == 0 else np.zeros(2)
             face = replace(face, track=match.face.track)  # noqa: PLW2901 - the same face, known
             tracks.append(_Track(face, velocity, likeness, match.seen_frames + 1))
+        # A lost face inside one that is seen is that one, found better; it wears a change already.
+        lost = [track for track in lost if not _covered(track.face.box, seen, _INSIDE)]
         carried = [self._still_there(track, seen, pixels) or _carry_on(track) for track in lost]
         height, width = pixels.shape[:2]
         frame = Box(0, 0, width, height)
@@ -101,12 +104,17 @@ class HeldFaces:
         box = track.face.box
         if track.seen_frames < _STEADY_FRAMES or self._hold_frames == 0:
             return None
-        if any(box.common(face.box).area > _COVERED * box.area for face in seen):
+        if _covered(box, seen, _COVERED):
             return None  # the finder sees it, as another face
         alike, shift = track.likeness.sought(pixels, box)
         if alike < _STILL_THERE:
             return None
         return replace(track, face=_moved(track.face, shift, 1.0, 1), velocity_px=np.zeros(2))
+
+
+def _covered(box: Box, seen: list[Face], share: float) -> bool:
+    """Whether one of the faces that are seen covers so much of a box."""
+    return any(box.common(face.box).area > share * box.area for face in seen)
 
 
 def _carry_on(track: _Track) -> _Track:

@@ -10,6 +10,7 @@ import numpy as np
 
 from camfilter.faces.base import Box, Face
 from camfilter.faces.far import FarFaces, whole_and_tiles
+from camfilter.faces.placement import apart
 from camfilter.faces.placing import face_of_mesh, mesh_points
 from camfilter.faces.quiet import quiet_native_log
 from camfilter.frames import Pixels, Size
@@ -21,6 +22,9 @@ _SHORTEST_SIDE_PX: Final = 16
 _BILINEAR_FROM: Final = 0.6
 _SAME_FACE: Final = 0.4
 """Of two meshes' boxes in common; two people cheek to cheek share less."""
+_MOST_LOOKS: Final = 4
+_SETTLED: Final = 0.02
+"""Of the face's width."""
 
 
 class MediaPipeFaces:
@@ -57,6 +61,7 @@ class MediaPipeFaces:
         self._detect_every = 1 if stills else detect_every
         self._turn = -1
         self._frames_to_look = 0
+        self._followed = 0
 
     def _build(self, solutions: Any, stills: bool, max_faces: int, confidence: float) -> None:
         self._mesh: Any = solutions.face_mesh.FaceMesh(
@@ -129,6 +134,28 @@ class MediaPipeFaces:
         self._far.close()
 
     def _by_mesh(self, rgb: Pixels) -> list[Face]:
+        faces = self._meshes(rgb)
+        if len(faces) > self._followed and not self._stills:
+            faces = self._settled(rgb, faces)
+        self._followed = len(faces)
+        return faces
+
+    def _settled(self, rgb: Pixels, faces: list[Face]) -> list[Face]:
+        """New faces are placed roughly, by half a width at worst; each look starts from the last.
+
+        Looking ends when the faces stay where they were, or when one is lost on the way.
+        """
+        for _ in range(_MOST_LOOKS):
+            again = self._meshes(rgb)
+            if len(again) < len(faces):
+                break
+            moved = max(min(apart(face, other) for other in again) for face in faces)
+            faces = again
+            if moved < _SETTLED:
+                break
+        return faces
+
+    def _meshes(self, rgb: Pixels) -> list[Face]:
         height, width = rgb.shape[:2]
         found = self._mesh.process(rgb).multi_face_landmarks or []
         faces = [face_of_mesh(mesh_points(mesh, width, height)) for mesh in found]
