@@ -81,7 +81,7 @@ class Recipe:
     drawn_by_face: bool = True
     masked: bool = True
     full_steps: bool = False
-    press: float = 1.6
+    press: float = 1.7
     radius: float = RADIUS
     kept: float = 0.8
     rests: bool = True

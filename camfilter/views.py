@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 from camfilter.geometry import BILINEAR_SHRINK, Crop, Similarity
 
-__all__ = ["View", "ViewRange", "draw_view"]
+__all__ = ["MOST_DEVIATIONS", "View", "ViewRange", "draw_view"]
 
 _ENLARGED: Final = 2
 """A face of 100 px or more in the frame flattens its change as much as this does."""
+MOST_DEVIATIONS: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True)
 class ViewRange:
-    """How far a view may stray from the crop either way.
+    """How far views stray from the crop: standard deviations.
+
+    The default is how far the crops of another finder stray from those of the face mesh:
+    MediaPipe's face detection on LFW's validation part in motion, 7 degrees, 0.10 and 0.035.
 
     Attributes:
         rotate_deg: rotation in degrees.
@@ -97,8 +101,9 @@ class View:
 
 
 def draw_view(random: np.random.Generator, reach: ViewRange) -> View:
-    """A random view, uniform in all its ranges."""
-    angle, scale, right, down, gain = random.uniform(-1, 1, 5)
+    """A random view, normally distributed, and nowhere beyond 2.5 standard deviations."""
+    draw = np.clip(random.normal(size=5), -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    angle, scale, right, down, gain = draw
     angle = np.radians(reach.rotate_deg) * angle
     scale = np.exp(reach.log_scale * scale)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)

@@ -15,6 +15,7 @@ from camfilter.frames import Pixels, Size
 from fakes import face_at
 
 SIZE = Size(640, 360)
+START_PX = np.array([200.0, 60.0])
 
 
 class Counted:
@@ -98,7 +99,7 @@ def test_what_a_face_wears_stays_on_its_features(counted: Counted, hopper: Pixel
     """Moved by known shifts, the crop stays on the face, steadier than the finder puts it."""
     shifts_px = [np.array([0.9 * index, 0.4 * index], np.float32) for index in range(24)]
     noise = np.random.default_rng(0)
-    pictures = [moved_and_noisy(hopper, shift + [200, 60], noise) for shift in shifts_px]
+    pictures = [moved_and_noisy(hopper, shift + START_PX, noise) for shift in shifts_px]
     raw = MediaPipeFaces()
     found = [raw.find(pixels) for pixels in pictures]
     raw.close()

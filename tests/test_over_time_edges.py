@@ -254,7 +254,7 @@ def test_without_decoys_a_stage_only_leaves_the_truth(decoys: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "press"), [("6 levels", 1.6), ("1 level", 1.6), ("0.5 levels", 3)]
+    ("epsilon", "press"), [("6 levels", 1.7), ("1 level", 1.7), ("0.5 levels", 3)]
 )
 def test_a_small_budget_is_pressed_to_a_level_and_a_half(epsilon: str, press: float) -> None:
     assert chain(epsilon=epsilon)._press() == pytest.approx(press)

@@ -20,7 +20,7 @@ from camfilter.expressions import EXPRESSIONS
 from camfilter.lab.networks import size_of
 from camfilter.settings import LEVELS, ChainSettings
 from camfilter.texture import RADIUS
-from camfilter.views import ViewRange
+from camfilter.views import MOST_DEVIATIONS, ViewRange
 
 __all__ = [
     "EPSILON",
@@ -162,7 +162,7 @@ def labels_for(beliefs: Tensor, decoys: Tensor) -> Tensor:
 def seen(pictures: Tensor, chance: torch.Generator, size_px: int, reach: ViewRange) -> Tensor:
     """Pictures through random views, at the size that a network sees."""
     count = len(pictures)
-    draw = 2 * torch.rand(4, count, generator=chance) - 1
+    draw = torch.randn(4, count, generator=chance).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
     angle, scale = np.deg2rad(reach.rotate_deg) * draw[0], torch.exp(reach.log_scale * draw[1])
     cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
     shift = 2 * reach.shift * draw[2:]
@@ -249,7 +249,7 @@ def _bent(width: int) -> tuple[nn.Module, nn.Module]:
 
 def _lit(views: Tensor, chance: torch.Generator, reach: ViewRange) -> Tensor:
     """Views with a random contrast each, as `camfilter.views.View.light`."""
-    draw = 2 * torch.rand(len(views), generator=chance) - 1
+    draw = torch.randn(len(views), generator=chance).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
     gain = torch.exp(reach.log_gain * draw)[:, None, None, None]
     return ((views - 0.5) * gain + 0.5).clamp(0, 1)
 
