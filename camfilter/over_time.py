@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camfilter.chain import Perturbation
+from camfilter.clean_reading import CleanReading
 from camfilter.decoy import Decoys, goal, is_turned
 from camfilter.faces.base import Face
 from camfilter.frames import Pixels
 from camfilter.geometry import Crop, cut_crop, outline_mask
 from camfilter.settings import LEVELS, ChainSettings
 from camfilter.surrogate.base import Stage, Surrogate
-from camfilter.surrogate.ensemble import members_of, resized
-from camfilter.surrogate.reading import softmax
+from camfilter.surrogate.ensemble import members_of
 from camfilter.texture import RADIUS, stepped
 from camfilter.turns import Turns
 from camfilter.views import ViewRange, draw_view
@@ -38,12 +38,14 @@ GRID_PX: Final = 48
 
 _CROP_PX: Final = 64
 _READ_EVERY_FRAMES: Final = 6
-_BELIEF_DECAY: Final = 0.6
 _SAME_SCENE: Final = 0.2
 _FIRST_STAGES: Final = 24
 _FIRST_CHAINS: Final = 2.4
 _YOUNG_CHAINS: Final = 5
 """So many chain lengths a texture is young: it makes full steps, and one stage a frame more."""
+_RENEWED_CHAINS: Final = 2.4
+_RENEWED_STAGES: Final = 3
+"""Stages a frame more, for so many chain lengths, when another expression is to be left."""
 _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
@@ -94,7 +96,7 @@ class _Worn:
     Attributes:
         texture: (48, 48) float32 change of luma in units of [0, 1], before the mask.
         momentum: (48, 48) float32 gradient kept from earlier stages.
-        beliefs: (surrogates, 8) probabilities that each gives the clean face, over time.
+        reading: what the surrogates read in the clean face.
         seen: (64, 64) float32 luma of the face in the newest frame.
         stages: how many stages it has had.
         read_frame: frame of the newest clean reading.
@@ -102,13 +104,14 @@ class _Worn:
         aim: index of the expression that the newest stage approached.
         aimed_at_stage: the stage that approached it first.
         staged_frame: frame of the newest stage.
+        renewed_at_stage: the stage before which the face took on another expression.
         decoys: what it shall be read as, in mode untargeted.
         turns: which surrogate comes next.
     """
 
     texture: Crop
     momentum: Crop
-    beliefs: NDArray[np.float32]
+    reading: CleanReading
     seen: Crop
     decoys: Decoys
     turns: Turns
@@ -118,6 +121,12 @@ class _Worn:
     aim: int = -1
     aimed_at_stage: int = 0
     staged_frame: int = 0
+    renewed_at_stage: int | None = None
+
+    @property
+    def beliefs(self) -> NDArray[np.float32]:
+        """(surrogates, 8) probabilities that each gives the clean face, over time."""
+        return self.reading.beliefs
 
 
 class ChainOverTime:
@@ -192,11 +201,12 @@ class ChainOverTime:
         if self._waiting is None:
             return
         (worn, masks), self._waiting = self._waiting, None
-        due = self._due(read=self._read_oldest(worn))
-        youngest = min(range(len(worn)), key=lambda index: worn[index].stages)
+        due = self._due(read=self._read_changed(worn) or self._read_oldest(worn))
         # A machine that is short of time takes less than one stage a frame, and no further one.
-        if due and self.settings.stages_per_frame >= 1 and self._is_young(worn[youngest]):
-            self._stage(worn[youngest], masks[youngest])
+        if due and self.settings.stages_per_frame >= 1:
+            hasty = max(range(len(worn)), key=lambda index: self._haste(worn[index]))
+            for _ in range(self._haste(worn[hasty])[0]):
+                self._stage(worn[hasty], masks[hasty])
         for _ in range(due):
             index = self._face_turn % len(worn)
             self._face_turn += 1
@@ -211,8 +221,21 @@ class ChainOverTime:
         worked_on = state.stages - state.aimed_at_stage >= _SETTLED_STAGES
         return worked_on or state.turns.need <= _SETTLED_NEED
 
+    def _haste(self, state: _Worn) -> tuple[int, int]:
+        """How many stages a face is given beyond its turn, and whose haste comes first."""
+        if self._is_renewed(state):
+            return _RENEWED_STAGES, -state.stages
+        return int(self._is_young(state)), -state.stages
+
+    def _is_renewed(self, state: _Worn) -> bool:
+        since = state.renewed_at_stage
+        length = self.settings.chain_length
+        return since is not None and state.stages - since < _RENEWED_CHAINS * length
+
     def _is_young(self, state: _Worn) -> bool:
-        return state.stages < _YOUNG_CHAINS * self.settings.chain_length
+        """Whether its texture is far from what it shall be."""
+        young = state.stages < _YOUNG_CHAINS * self.settings.chain_length
+        return young or self._is_renewed(state)
 
     def _due(self, *, read: bool) -> int:
         """How many stages this frame is given; a reading takes the place of one of several."""
@@ -244,25 +267,34 @@ class ChainOverTime:
         """A new texture: that of the face lost last, or none yet."""
         blank = np.zeros((GRID_PX, GRID_PX), np.float32)
         texture = lost.texture.copy() if lost is not None else blank
-        beliefs = np.stack([_reading(member, crop) for member in self._members])
+        reading = CleanReading(self._members, crop)
         # Faces draw by their pictures, too: a decoy that all share would tell who cannot have it.
         own = crc32(np.ascontiguousarray(crop).data) if self._recipe.drawn_by_face else 0
         seeds = [int(self._random.integers(2**32)), own]
         decoys, turns = Decoys(np.random.default_rng(seeds)), Turns(len(self._members))
-        return _Worn(texture, blank.copy(), beliefs, crop, decoys, turns, read_frame=self._frame)
+        return _Worn(texture, blank.copy(), reading, crop, decoys, turns, read_frame=self._frame)
 
-    def _read_oldest(self, worn: list[_Worn]) -> bool:
-        """Now and then one member reads a clean face again: expressions change.
+    def _read_changed(self, worn: list[_Worn]) -> bool:
+        """Have the face that changed most read again, and work on it if its expression is another.
 
         No frame pays for two, so all frames cost alike.
         """
+        state = max(worn, key=lambda state: state.reading.change(state.seen))
+        if not state.reading.has_changed(state.seen):
+            return False
+        if state.reading.read_again(state.seen):
+            state.renewed_at_stage = state.stages
+        state.read_frame = self._frame
+        return True
+
+    def _read_oldest(self, worn: list[_Worn]) -> bool:
+        """Now and then one member reads a clean face again, though it seems to be the same."""
         state = min(worn, key=lambda state: state.read_frame)
         if self._frame - state.read_frame < _READ_EVERY_FRAMES:
             return False
         state.read_frame = self._frame
         index = self._reader = (self._reader + 1) % len(self._members)
-        reading = _reading(self._members[index], state.seen)
-        state.beliefs[index] = _BELIEF_DECAY * state.beliefs[index] + (1 - _BELIEF_DECAY) * reading
+        state.reading.read_one(index, state.seen)
         return True
 
     def _begin(self, worn: list[_Worn], masks: list[Crop]) -> bool:
@@ -350,11 +382,6 @@ class ChainOverTime:
                 self._lost = gone
         if self._lost is not None and self._frame - self._lost.frame > _LOST_FRAMES:
             self._lost = None
-
-
-def _reading(member: Surrogate, crop: Crop) -> NDArray[np.float32]:
-    """Probabilities that one surrogate gives a clean face, (8,)."""
-    return softmax(member.read(resized(crop[None], member.size_px))[0])
 
 
 def _alike(before: Crop, now: Crop) -> bool:
