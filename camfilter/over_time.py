@@ -76,6 +76,8 @@ class Recipe:
         kept: how much of the momentum stays from stage to stage, beside what the settings say:
             each stage sees another surrogate, so what is old misleads.
         rests: a settled face takes a stage in every third frame; False never lets it rest.
+        alert: all surrogates read a face again as soon as it changes, and another expression is
+            worked on in haste; False has one read it now and then.
     """
 
     reach: ViewRange = field(default_factory=ViewRange)
@@ -87,6 +89,7 @@ class Recipe:
     radius: float = RADIUS
     kept: float = 0.8
     rests: bool = True
+    alert: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -280,7 +283,7 @@ class ChainOverTime:
         No frame pays for two, so all frames cost alike.
         """
         state = max(worn, key=lambda state: state.reading.change(state.seen))
-        if not state.reading.has_changed(state.seen):
+        if not self._recipe.alert or not state.reading.has_changed(state.seen):
             return False
         if state.reading.read_again(state.seen):
             state.renewed_at_stage = state.stages

@@ -18,7 +18,7 @@ from camfilter.lab.evaluate.clips import make_clip, seed_of
 from camfilter.lab.evaluate.cropping import CropRule, Sighting, SpyDetector, cut
 from camfilter.lab.evaluate.motion import Motion, moving_clip
 from camfilter.lab.evaluate.options import EvaluateOptions
-from camfilter.lab.evaluate.subjects import Subject, find_subjects, read_still
+from camfilter.lab.evaluate.subjects import Subject, find_subjects, people, read_still
 from camfilter.sources.demo import portrait_path
 
 SIZE = Size(640, 360)
@@ -69,6 +69,15 @@ def test_the_parts_share_no_identity(table: Path) -> None:
 def test_new_identities_come_first(table: Path) -> None:
     found = find_subjects(options(inputs=(table,), part="all", faces=9))
     assert len({int(s.name[1:-4]) // 3 for s in found}) == 9
+
+
+def test_people_have_their_pictures_together(table: Path) -> None:
+    everybody = people(table, "all")
+    alone = [subject for pictures in everybody.values() for subject in pictures]
+    assert len(alone) == len({subject.name for subject in alone})
+    halves = [people(table, part) for part in ("train", "valid", "test")]
+    assert sum(map(len, halves)) == len(everybody)
+    assert {name: pictures for half in halves for name, pictures in half.items()} == everybody
 
 
 def test_subjects_are_the_same_for_the_same_seed(table: Path) -> None:

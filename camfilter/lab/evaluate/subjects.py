@@ -21,7 +21,7 @@ from camfilter.lab.data import ferplus_part, hashed_part
 from camfilter.lab.evaluate.options import EvaluateOptions, Part
 from camfilter.sources.pictures import PICTURE_SUFFIXES, read_picture
 
-__all__ = ["Subject", "find_subjects", "read_still"]
+__all__ = ["Subject", "find_subjects", "people", "read_still"]
 
 LFW: Final = "lfw_expressions.zip"
 _FERPLUS_PX: Final = 48
@@ -79,6 +79,22 @@ def find_subjects(options: EvaluateOptions) -> list[Subject]:
     if not found:
         raise SourceError(f"There is no face in the part {options.part!r}.", "Use another --part.")
     return _uniquely_named(found[: options.faces])
+
+
+def people(path: Path, part: Part) -> dict[str, list[Subject]]:
+    """The pictures of each person of a table, in its order.
+
+    Args:
+        path: a CSV, or a zip with one.
+        part: whose pictures.
+
+    Raises:
+        UnreadableSource: the table cannot be read, or names a picture that is not there.
+    """
+    by_person: dict[str, list[Subject]] = {}
+    for row in _of_table(path, part):
+        by_person.setdefault(row.identity, []).append(row.subject)
+    return by_person
 
 
 def read_still(subject: Subject) -> Pixels:

@@ -1,0 +1,172 @@
+"""How soon the chain over time hides an expression that has just come.
+
+People of LFW's validation part with two pictures of different expressions: in a moving clip the
+one turns into the other in five frames. A spy reads the filtered clip and the bare one, at 8 bits;
+a frame is fooled where the two answers differ.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Final
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from camfilter.assembly import open_surrogate
+from camfilter.compose import compose
+from camfilter.errors import CamfilterError
+from camfilter.faces.mediapipe import MediaPipeFaces
+from camfilter.frames import Pixels, Size
+from camfilter.lab.evaluate.changes import Change, changing_clip, pairs_of
+from camfilter.lab.evaluate.cropping import Sighting, SpyDetector, cut
+from camfilter.lab.evaluate.filtering import filter_clip, filter_without
+from camfilter.lab.evaluate.recognisers import Recogniser, load_recognisers
+from camfilter.lab.evaluate.subjects import Subject, people, read_still
+from camfilter.over_time import ChainOverTime, Recipe
+from camfilter.settings import ChainSettings
+from camfilter.surrogate.ensemble import members_of
+from camfilter.surrogate.provider import Provider
+
+REPOSITORY = Path(__file__).parents[1]
+SIZE: Final = Size(640, 360)
+RATE_HZ: Final = 30
+SECONDS: Final = 2.0
+READ_EVERY: Final = 2
+SEED: Final = 3
+CHANGE: Final = Change()
+RECIPES: Final = {"as shipped": Recipe(), "one surrogate reads now and then": Recipe(alert=False)}
+SPANS_S: Final = {
+    "before": (-10.0, 0.0),
+    "to 0.2 s": (0.0, 0.2),
+    "to 0.4 s": (0.2, 0.4),
+    "to 0.8 s": (0.4, 0.8),
+    "later": (0.8, 10.0),
+}
+"""Since the first frame that shows something of the new expression."""
+
+Fooled = dict[tuple[str, str], NDArray[np.bool_]]
+
+
+@cache
+def readers(files: tuple[Path, ...]) -> list[Recogniser]:
+    """All recognisers, opened once in each process."""
+    return load_recognisers(files)
+
+
+def times_s() -> NDArray[np.float64]:
+    """Time of each frame."""
+    return np.arange(round(SECONDS * RATE_HZ)) / RATE_HZ
+
+
+def answers(
+    frames: list[Pixels], seen: list[Sighting], files: tuple[Path, ...]
+) -> dict[str, NDArray[np.intp]]:
+    """What each recogniser says in the frames that are read."""
+    said = {}
+    for reader in readers(files):
+        crops = [cut(pixels, at, reader.rule) for pixels, at in zip(frames, seen, strict=True)]
+        said[reader.name] = reader.read([each for each in crops if each is not None]).argmax(axis=1)
+    return said
+
+
+def fooled(indexed: tuple[int, tuple[Subject, Subject]], files: tuple[Path, ...]) -> Fooled | None:
+    """Whether each frame that is read is fooled, by recipe and recogniser; None without faces."""
+    index, (before, after) = indexed
+    finder = MediaPipeFaces(stills=True)
+    stills = (read_still(before), read_still(after))
+    frames = changing_clip(stills, SIZE, times_s(), SEED + index, finder, CHANGE)
+    finder.close()
+    if not frames:
+        return None
+    found = filter_clip(frames, RATE_HZ, filter_without(ChainSettings(), None, 0))
+    detector = SpyDetector()
+    seen = [at for at in detector.follow(frames[::READ_EVERY], len(frames)) if at is not None]
+    detector.close()
+    if found.faults or not all(found.faces) or len(seen) < len(frames[::READ_EVERY]):
+        return None
+    bare = answers(frames[::READ_EVERY], seen, files)
+    result: Fooled = {}
+    for name, recipe in RECIPES.items():
+        surrogate = open_surrogate(ChainSettings().surrogate, Provider.CPU)
+        chain = ChainOverTime(surrogate, ChainSettings(), recipe=recipe)
+        filtered = []
+        for pixels, faces in zip(frames, found.faces, strict=True):
+            change = chain.perturb_faces(pixels, faces)
+            filtered.append(compose(pixels, faces, change, ChainSettings().budget_levels))
+            chain.catch_up()
+        for reader, said in answers(filtered[::READ_EVERY], seen, files).items():
+            result[name, reader] = said != bare[reader]
+    return result
+
+
+def main(
+    data: Annotated[
+        Path, typer.Option(envvar="CAMFILTER_DATA", help="Folder with lfw_expressions.zip.")
+    ] = REPOSITORY.parent / "shared" / "data",
+    faces: Annotated[int, typer.Option(help="People, at most.", min=1)] = 60,
+    recogniser: Annotated[list[Path] | None, typer.Option(help="Foreign recognisers.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+) -> None:
+    """Measure how soon a new expression is hidden."""
+    files = tuple(recogniser or ())
+    try:
+        everybody = people(data / "lfw_expressions.zip", "valid")
+        pairs = pairs_of(everybody, faces, np.random.default_rng(SEED))
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            asked = pool.map(partial(fooled, files=files), enumerate(pairs))
+            console = Console(stderr=True)
+            done = [each for each in track(asked, "clips", len(pairs), console=console) if each]
+    except CamfilterError as error:
+        Console(stderr=True).print(str(error), style="red", highlight=False)
+        raise typer.Exit(1) from error
+    figures = figures_of(done, files)
+    if file is not None:
+        file.write_text(json.dumps({"clips": len(done), "rows": figures}, indent=2) + "\n")
+    table = Table(title=f"{len(done)} people whose expression changes: fooled")
+    for column in ("chain", "recognisers", *SPANS_S):
+        table.add_column(column)
+    for row in figures:
+        table.add_row(*(f"{cell:.0%}" if isinstance(cell, float) else cell for cell in row))
+    Console().print(table)
+
+
+def figures_of(done: list[Fooled], files: tuple[Path, ...]) -> list[list[str | float]]:
+    """Rows of the table: recipe, group of recognisers, and the share fooled in each span."""
+    attacked = {
+        member.name
+        for member in members_of(open_surrogate(ChainSettings().surrogate, Provider.CPU))
+    }
+    groups: dict[str, list[str]] = {"surrogates": [], "never attacked": [], "foreign": []}
+    for reader in readers(files):
+        foreign = "foreign" if reader.kind is not None else "never attacked"
+        groups["surrogates" if reader.name in attacked else foreign].append(reader.name)
+    since_s = times_s()[::READ_EVERY] - CHANGE.at_s
+    rows: list[list[str | float]] = []
+    for recipe in RECIPES:
+        for group, names in groups.items():
+            if not names:
+                continue
+            clips = np.array([[clip[recipe, name] for name in names] for clip in done])
+            shares = clips.mean(axis=(0, 1))
+            rows.append(
+                [recipe, group]
+                + [
+                    float(shares[(since_s >= start) & (since_s < end)].mean())
+                    for start, end in SPANS_S.values()
+                ]
+            )
+    return rows
+
+
+if __name__ == "__main__":
+    typer.run(main)

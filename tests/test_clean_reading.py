@@ -1,0 +1,133 @@
+"""Beliefs on a clean face: steady while it stays the same, and quick when it does not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from camfilter.assembly import open_surrogate
+from camfilter.clean_reading import CleanReading
+from camfilter.compose import compose
+from camfilter.faces.base import Face
+from camfilter.faces.mediapipe import MediaPipeFaces
+from camfilter.frames import Pixels
+from camfilter.geometry import Crop, cut_crop
+from camfilter.over_time import ChainOverTime, Recipe
+from camfilter.settings import ChainSettings
+from camfilter.surrogate.base import Surrogate
+from camfilter.surrogate.ensemble import members_of
+from camfilter.surrogate.provider import Provider
+
+HAPPINESS = 1
+
+
+@pytest.fixture(scope="module")
+def surrogate() -> Surrogate:
+    return open_surrogate(ChainSettings().surrogate, Provider.CPU)
+
+
+@pytest.fixture(scope="module")
+def portraits(
+    hopper: Pixels, astronaut: Pixels, still_faces: MediaPipeFaces
+) -> tuple[Face, Pixels, Pixels]:
+    """A face, its picture, and that of one who smiles, laid onto it."""
+    face, smiling = still_faces.find(hopper)[0], still_faces.find(astronaut)[0]
+    onto = np.linalg.inv(whole(face)) @ whole(smiling)
+    size = (hopper.shape[1], hopper.shape[0])
+    laid = cv2.warpAffine(astronaut, onto[:2], size, borderMode=cv2.BORDER_REPLICATE)
+    return face, hopper, laid.view(np.uint8)
+
+
+def whole(face: Face) -> np.ndarray:
+    return np.vstack([face.to_unit, [0, 0, 1]])
+
+
+def crops(portraits: tuple[Face, Pixels, Pixels]) -> tuple[Crop, Crop]:
+    face, serious, smiling = portraits
+    return cut_crop(serious, face, 64), cut_crop(smiling, face, 64)
+
+
+@pytest.mark.parametrize("gain", [0.6, 1.0, 1.3])
+@pytest.mark.parametrize("noise_levels", [0, 6])
+def test_light_and_noise_are_no_news(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], gain: float, noise_levels: float
+) -> None:
+    face, serious, _ = portraits
+    reading = CleanReading(members_of(surrogate), cut_crop(serious, face, 64))
+    noise = np.random.default_rng(0).normal(0, noise_levels, serious.shape)
+    lit = np.clip(gain * (serious * 0.7) + noise, 0, 255).astype(np.uint8)
+    assert not reading.has_changed(cut_crop(lit, face, 64))
+
+
+def test_an_open_mouth_is_news(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels]
+) -> None:
+    face, serious, _ = portraits
+    reading = CleanReading(members_of(surrogate), cut_crop(serious, face, 64))
+    inverse = cv2.invertAffineTransform(face.to_unit)
+    mouth = inverse[:, :2] @ [0.5, 0.77] + inverse[:, 2]
+    across = 0.12 / np.hypot(*face.to_unit[0, :2])
+    middle, axes = (int(mouth[0]), int(mouth[1])), (int(across), int(across / 2))
+    opened = cv2.ellipse(serious.copy(), middle, axes, 0, 0, 360, (20, 20, 40), -1)
+    assert reading.has_changed(cut_crop(opened, face, 64))
+
+
+def test_another_expression_is_believed_at_once(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels]
+) -> None:
+    members, (serious, smiling) = members_of(surrogate), crops(portraits)
+    reading = CleanReading(members, serious)
+    assert (reading.beliefs.argmax(axis=1) != HAPPINESS).any()
+    assert reading.read_again(smiling)
+    assert reading.beliefs == pytest.approx(CleanReading(members, smiling).beliefs, abs=1e-5)
+    assert not reading.has_changed(smiling)
+    assert not reading.read_again(smiling)
+
+
+def test_one_reading_of_the_same_face_moves_beliefs_by_two_fifths(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels]
+) -> None:
+    members, (serious, smiling) = members_of(surrogate), crops(portraits)
+    reading, now = CleanReading(members, serious), CleanReading(members, smiling)
+    before = reading.beliefs.copy()
+    reading.read_one(2, smiling)
+    assert reading.beliefs[2] == pytest.approx(0.6 * before[2] + 0.4 * now.beliefs[2], abs=1e-5)
+    assert np.array_equal(np.delete(reading.beliefs, 2, 0), np.delete(before, 2, 0))
+
+
+def test_where_nothing_is_to_be_seen_nothing_changed(surrogate: Surrogate) -> None:
+    blank = np.full((64, 64), 0.5, np.float32)
+    reading = CleanReading(members_of(surrogate), blank)
+    assert reading.change(blank) == 0
+    assert not reading.has_changed(np.full((64, 64), 0.2, np.float32))
+
+
+def fooled_after_a_smile(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], recipe: Recipe
+) -> float:
+    """Share of the surrogates that misread the face two to six frames after its smile has gone."""
+    face, serious, smiling = portraits
+    settings = ChainSettings()
+    works = ChainOverTime(surrogate, settings, recipe=recipe)
+    fooled = []
+    for frame in range(39):
+        share = float(np.clip((frame - 30) / 2, 0, 1))
+        raw = cv2.addWeighted(smiling, 1 - share, serious, share, 0).view(np.uint8)
+        found = works.perturb_faces(raw, [face])
+        if frame >= 34:
+            changed = compose(raw, [face], found, settings.budget_levels)
+            bare, worn = (
+                CleanReading(members_of(surrogate), cut_crop(each, face, 64)).beliefs.argmax(axis=1)
+                for each in (raw, changed)
+            )
+            fooled.append((bare != worn).mean())
+        works.catch_up()
+    return float(np.mean(fooled))
+
+
+def test_what_comes_after_a_smile_is_hidden_a_few_frames_later(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels]
+) -> None:
+    assert fooled_after_a_smile(surrogate, portraits, Recipe()) >= 0.7
+    assert fooled_after_a_smile(surrogate, portraits, Recipe(alert=False)) <= 0.45
