@@ -23,6 +23,7 @@ from camfilter.decoy import Decoys, goal, is_turned
 from camfilter.faces.base import Face
 from camfilter.frames import Pixels
 from camfilter.geometry import Crop, cut_crop, outline_mask
+from camfilter.haste import Haste
 from camfilter.settings import LEVELS, ChainSettings
 from camfilter.surrogate.base import Stage, Surrogate
 from camfilter.surrogate.ensemble import members_of
@@ -43,9 +44,8 @@ _FIRST_STAGES: Final = 24
 _FIRST_CHAINS: Final = 2.4
 _YOUNG_CHAINS: Final = 5
 """So many chain lengths a texture is young: it makes full steps, and one stage a frame more."""
-_RENEWED_CHAINS: Final = 2.4
-_RENEWED_STAGES: Final = 3
-"""Stages a frame more, for so many chain lengths, when another expression is to be left."""
+_HASTE_CHAINS: Final = 2.4
+_REREAD_FRAMES: Final = 2
 _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
@@ -107,7 +107,8 @@ class _Worn:
         aim: index of the expression that the newest stage approached.
         aimed_at_stage: the stage that approached it first.
         staged_frame: frame of the newest stage.
-        renewed_at_stage: the stage before which the face took on another expression.
+        reread_frame: frame in which all surrogates read the clean face last.
+        haste: the stages it is given beyond its turn.
         decoys: what it shall be read as, in mode untargeted.
         turns: which surrogate comes next.
     """
@@ -118,13 +119,14 @@ class _Worn:
     seen: Crop
     decoys: Decoys
     turns: Turns
+    haste: Haste
     stages: int = 0
     read_frame: int = 0
     frame: int = 0
     aim: int = -1
     aimed_at_stage: int = 0
     staged_frame: int = 0
-    renewed_at_stage: int | None = None
+    reread_frame: int = -_REREAD_FRAMES
 
     @property
     def beliefs(self) -> NDArray[np.float32]:
@@ -207,9 +209,7 @@ class ChainOverTime:
         due = self._due(read=self._read_changed(worn) or self._read_oldest(worn))
         # A machine that is short of time takes less than one stage a frame, and no further one.
         if due and self.settings.stages_per_frame >= 1:
-            hasty = max(range(len(worn)), key=lambda index: self._haste(worn[index]))
-            for _ in range(self._haste(worn[hasty])[0]):
-                self._stage(worn[hasty], masks[hasty])
+            self._work_in_haste(worn, masks)
         for _ in range(due):
             index = self._face_turn % len(worn)
             self._face_turn += 1
@@ -221,24 +221,25 @@ class ChainOverTime:
         just_now = 0 < self._frame - state.staged_frame < _RESTS_FRAMES
         if not self._recipe.rests or not just_now or self._is_young(state):
             return False
-        worked_on = state.stages - state.aimed_at_stage >= _SETTLED_STAGES
+        worked_on = state.stages - self._begun_at_stage(state) >= _SETTLED_STAGES
         return worked_on or state.turns.need <= _SETTLED_NEED
 
-    def _haste(self, state: _Worn) -> tuple[int, int]:
-        """How many stages a face is given beyond its turn, and whose haste comes first."""
-        if self._is_renewed(state):
-            return _RENEWED_STAGES, -state.stages
-        return int(self._is_young(state)), -state.stages
+    def _work_in_haste(self, worn: list[_Worn], masks: list[Crop]) -> None:
+        """Stages beyond the turn, for the one face that needs them most."""
+        wanted = [state.haste.stages(state.stages, state.turns.need) for state in worn]
+        index = max(range(len(worn)), key=lambda index: (wanted[index], -worn[index].stages))
+        state, stages = worn[index], wanted[index]
+        state.haste.spend(stages, self._frame)
+        for _ in range(max(stages, int(self._is_young(state)))):
+            self._stage(state, masks[index])
 
-    def _is_renewed(self, state: _Worn) -> bool:
-        since = state.renewed_at_stage
-        length = self.settings.chain_length
-        return since is not None and state.stages - since < _RENEWED_CHAINS * length
+    def _begun_at_stage(self, state: _Worn) -> int:
+        """The stage that was the first one on its expression, with its aim."""
+        return max(state.aimed_at_stage, state.haste.begun_at_stage)
 
     def _is_young(self, state: _Worn) -> bool:
         """Whether its texture is far from what it shall be."""
-        young = state.stages < _YOUNG_CHAINS * self.settings.chain_length
-        return young or self._is_renewed(state)
+        return state.stages < _YOUNG_CHAINS * self.settings.chain_length
 
     def _due(self, *, read: bool) -> int:
         """How many stages this frame is given; a reading takes the place of one of several."""
@@ -275,7 +276,10 @@ class ChainOverTime:
         own = crc32(np.ascontiguousarray(crop).data) if self._recipe.drawn_by_face else 0
         seeds = [int(self._random.integers(2**32)), own]
         decoys, turns = Decoys(np.random.default_rng(seeds)), Turns(len(self._members))
-        return _Worn(texture, blank.copy(), reading, crop, decoys, turns, read_frame=self._frame)
+        haste = Haste(_HASTE_CHAINS * self.settings.chain_length)
+        return _Worn(
+            texture, blank.copy(), reading, crop, decoys, turns, haste, read_frame=self._frame
+        )
 
     def _read_changed(self, worn: list[_Worn]) -> bool:
         """Have the face that changed most read again, and work on it if its expression is another.
@@ -283,10 +287,14 @@ class ChainOverTime:
         No frame pays for two, so all frames cost alike.
         """
         state = max(worn, key=lambda state: state.reading.change(state.seen))
-        if not self._recipe.alert or not state.reading.has_changed(state.seen):
+        just_read = self._frame - state.reread_frame < _REREAD_FRAMES
+        if not self._recipe.alert or just_read or not state.reading.has_changed(state.seen):
             return False
+        state.reread_frame = self._frame
+        before = state.beliefs.argmax(axis=1)
         if state.reading.read_again(state.seen):
-            state.renewed_at_stage = state.stages
+            state.haste.begin(state.stages)
+            state.turns.doubt(state.beliefs.argmax(axis=1) != before)
         state.read_frame = self._frame
         return True
 
@@ -373,7 +381,9 @@ class ChainOverTime:
         step = self.settings.step_size
         if self._is_young(state):
             return step
-        patience = _PATIENCE_STAGES / max(_PATIENCE_STAGES, state.stages - state.aimed_at_stage)
+        patience = _PATIENCE_STAGES / max(
+            _PATIENCE_STAGES, state.stages - self._begun_at_stage(state)
+        )
         need = min(1.0, 2 * state.turns.need) * patience
         return step * _SETTLED_STEP * max(_LEAST_STEP, need)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["Turns"]
 
@@ -43,3 +44,11 @@ class Turns:
     def hear(self, surrogate: int, *, turned: bool) -> None:
         """Learn whether it read in the newest stage what it shall read, and that for sure."""
         self._need[surrogate] = _DECAY * self._need[surrogate] + (1 - _DECAY) * (not turned)
+
+    def doubt(self, which: NDArray[np.bool_]) -> None:
+        """Take some surrogates for not turned: what they read in the clean face is new.
+
+        Args:
+            which: (count,) True for those.
+        """
+        self._need[which] = 1.0

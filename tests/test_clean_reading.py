@@ -106,16 +106,16 @@ def test_where_nothing_is_to_be_seen_nothing_changed(surrogate: Surrogate) -> No
 def fooled_after_a_smile(
     surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], recipe: Recipe
 ) -> float:
-    """Share of the surrogates that misread the face two to six frames after its smile has gone."""
+    """Share of the surrogates that misread the face three to seven frames after its smile has gone."""
     face, serious, smiling = portraits
     settings = ChainSettings()
     works = ChainOverTime(surrogate, settings, recipe=recipe)
     fooled = []
-    for frame in range(39):
+    for frame in range(40):
         share = float(np.clip((frame - 30) / 2, 0, 1))
         raw = cv2.addWeighted(smiling, 1 - share, serious, share, 0).view(np.uint8)
         found = works.perturb_faces(raw, [face])
-        if frame >= 34:
+        if frame >= 35:
             changed = compose(raw, [face], found, settings.budget_levels)
             bare, worn = (
                 CleanReading(members_of(surrogate), cut_crop(each, face, 64)).beliefs.argmax(axis=1)

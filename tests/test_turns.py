@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+import pytest
+
 from camfilter.turns import Turns
 
 
@@ -46,3 +49,15 @@ def test_the_need_falls_as_surrogates_are_turned_and_comes_back() -> None:
     assert turns.need < 0.01
     taken(turns, 60, True, True, False, False)
     assert 0.4 < turns.need < 0.6
+
+
+def test_a_surrogate_in_doubt_comes_oftener_again() -> None:
+    turns = Turns(4)
+    for surrogate in range(4):
+        for _ in range(12):
+            turns.hear(surrogate, turned=True)
+    assert turns.need < 0.02
+    turns.doubt(np.array([False, False, True, False]))
+    assert turns.need == pytest.approx(0.25, abs=0.02)
+    taken = [turns.take() for _ in range(20)]
+    assert taken.count(2) > 2 * taken.count(0)
