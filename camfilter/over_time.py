@@ -10,7 +10,7 @@ recognisers that nobody knows.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camfilter.chain import Perturbation
+from camfilter.chain_recipe import Recipe
 from camfilter.clean_reading import CleanReading
 from camfilter.decoy import Decoys, goal, is_turned
 from camfilter.faces.base import Face
@@ -27,12 +28,12 @@ from camfilter.haste import Haste
 from camfilter.settings import LEVELS, ChainSettings
 from camfilter.surrogate.base import Stage, Surrogate
 from camfilter.surrogate.ensemble import members_of
-from camfilter.texture import RADIUS, stepped
+from camfilter.texture import stepped
 from camfilter.turns import Turns
-from camfilter.views import ViewRange, draw_view
+from camfilter.views import draw_view
 from camfilter.visibility import masking
 
-__all__ = ["ChainOverTime", "Recipe"]
+__all__ = ["ChainOverTime"]
 
 GRID_PX: Final = 48
 """Width and height of the texture; a codec keeps cells of this size, finer ones it drops."""
@@ -57,39 +58,6 @@ _SETTLED_NEED: Final = 0.1
 _SETTLED_STAGES: Final = 90
 _RESTS_FRAMES: Final = 3
 """A settled face takes a stage in every third frame: more change nothing that is measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a chain over time is made of. `scripts/measure_ingredients.py` tries others.
-
-    Attributes:
-        reach: how far the views of the stages stray.
-        decoys: approach a decoy in mode untargeted; False only leaves the truth.
-        drawn_by_face: each face draws its decoy by its picture; False gives the first face of
-            every call the same one.
-        masked: take less where the eye would see it.
-        full_steps: every cell moves by a full step, as in FGSM; False moves those less whose
-            gradient is small, so that less can be seen and less flickers.
-        press: a texture is flattened by resampling; so much more brings pixels to the budget.
-        radius: root mean square of a texture in budgets, see `camfilter.texture`.
-        kept: how much of the momentum stays from stage to stage, beside what the settings say:
-            each stage sees another surrogate, so what is old misleads.
-        rests: a settled face takes a stage in every third frame; False never lets it rest.
-        alert: all surrogates read a face again as soon as it changes, and another expression is
-            worked on in haste; False has one read it now and then.
-    """
-
-    reach: ViewRange = field(default_factory=ViewRange)
-    decoys: bool = True
-    drawn_by_face: bool = True
-    masked: bool = True
-    full_steps: bool = False
-    press: float = 1.7
-    radius: float = RADIUS
-    kept: float = 0.8
-    rests: bool = True
-    alert: bool = True
 
 
 @dataclass(slots=True, eq=False)

@@ -22,6 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from camfilter.assembly import open_surrogate
+from camfilter.chain_recipe import Recipe
 from camfilter.compose import compose
 from camfilter.errors import CamfilterError
 from camfilter.faces.mediapipe import MediaPipeFaces
@@ -31,7 +32,7 @@ from camfilter.lab.evaluate.cropping import Sighting, SpyDetector, cut
 from camfilter.lab.evaluate.filtering import filter_clip, filter_without
 from camfilter.lab.evaluate.recognisers import Recogniser, load_recognisers
 from camfilter.lab.evaluate.subjects import Subject, people, read_still
-from camfilter.over_time import ChainOverTime, Recipe
+from camfilter.over_time import ChainOverTime
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.ensemble import members_of
 from camfilter.surrogate.provider import Provider

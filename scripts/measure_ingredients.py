@@ -24,6 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 from camfilter.assembly import open_surrogate
+from camfilter.chain_recipe import Recipe
 from camfilter.errors import CamfilterError
 from camfilter.faces.base import Face
 from camfilter.filter import FaceFilter
@@ -42,7 +43,7 @@ from camfilter.lab.evaluate.options import EvaluateOptions
 from camfilter.lab.evaluate.recognisers import Recogniser, load_recognisers
 from camfilter.lab.evaluate.subjects import Subject, find_subjects
 from camfilter.lab.evaluate.visibility import look_at
-from camfilter.over_time import ChainOverTime, Recipe
+from camfilter.over_time import ChainOverTime
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.provider import Provider
 from camfilter.views import ViewRange

@@ -18,6 +18,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from camfilter.assembly import open_surrogate
+from camfilter.chain_recipe import Recipe
 from camfilter.decoy import DECOYS
 from camfilter.errors import CamfilterError
 from camfilter.expressions import EXPRESSIONS
@@ -37,7 +38,7 @@ from camfilter.lab.one_pass import (
     likeness,
     train,
 )
-from camfilter.over_time import ChainOverTime, Recipe
+from camfilter.over_time import ChainOverTime
 from camfilter.settings import LEVELS, ChainSettings
 from camfilter.surrogate.base import Surrogate
 from camfilter.surrogate.manifest import Manifest, graphs_folder

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from camfilter.assembly import open_surrogate
+from camfilter.chain_recipe import Recipe
 from camfilter.clean_reading import CleanReading
 from camfilter.compose import compose
 from camfilter.faces.base import Face
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels
 from camfilter.geometry import Crop, cut_crop
-from camfilter.over_time import ChainOverTime, Recipe
+from camfilter.over_time import ChainOverTime
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.base import Surrogate
 from camfilter.surrogate.ensemble import members_of
@@ -106,7 +107,7 @@ def test_where_nothing_is_to_be_seen_nothing_changed(surrogate: Surrogate) -> No
 def fooled_after_a_smile(
     surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], recipe: Recipe
 ) -> float:
-    """Share of the surrogates that misread the face three to seven frames after its smile has gone."""
+    """Share of the surrogates that misread the face, frames after its smile has gone."""
     face, serious, smiling = portraits
     settings = ChainSettings()
     works = ChainOverTime(surrogate, settings, recipe=recipe)

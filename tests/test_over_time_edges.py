@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from camfilter.chain_recipe import Recipe
 from camfilter.expressions import EXPRESSIONS
-from camfilter.over_time import ChainOverTime, Recipe, _alike
+from camfilter.over_time import ChainOverTime, _alike
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.base import Crops, Stage, StageResult
 from camfilter.surrogate.ensemble import Ensemble
