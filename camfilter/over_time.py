@@ -255,7 +255,8 @@ class ChainOverTime:
         No frame pays for two, so all frames cost alike.
         """
         state = max(worn, key=lambda state: state.reading.change(state.seen))
-        just_read = self._frame - state.reread_frame < _REREAD_FRAMES
+        pause = _REREAD_FRAMES / min(1.0, self.settings.stages_per_frame)  # longer if short of time
+        just_read = self._frame - state.reread_frame < pause
         if not self._recipe.alert or just_read or not state.reading.has_changed(state.seen):
             return False
         state.reread_frame = self._frame

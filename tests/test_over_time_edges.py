@@ -429,3 +429,51 @@ def test_faces_draw_their_decoys_apart_and_a_face_the_same_one_again() -> None:
     first = [chain()._start(crop, None).decoys.away_from(unread) for crop in crops]
     assert first == [chain()._start(crop, None).decoys.away_from(unread) for crop in crops]
     assert len(set(first)) == 2
+
+
+def soft(seed: int) -> Pixels:
+    """A picture whose coarse look differs from that of every other seed."""
+    small = np.random.default_rng(seed).integers(60, 200, (12, 16, 1), dtype=np.uint8)
+    wide = cv2.resize(small, (160, 120), interpolation=cv2.INTER_CUBIC)
+    return np.repeat(wide[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize(("per_frame", "rereads"), [(1, 10), (2, 10), (0.5, 5), (0.25, 3)])
+def test_a_face_that_always_changes_is_read_in_every_second_frame_or_less_often(
+    per_frame: float, rereads: int
+) -> None:
+    """The less often the fewer stages a frame there are: the machine is short of time."""
+    works = chain(mode="neutral", stages_per_frame=per_frame)
+    face = [replace(face_at(60, 60, 50), track=0)]
+    mixed = [cv2.addWeighted(soft(0), 0.7, soft(seed), 0.3, 0) for seed in range(1, 22)]
+    works.perturb_faces(mixed[0], face)
+    (state,) = works._worn.values()
+    frames = []
+    for pixels in mixed[1:]:
+        works.perturb_faces(pixels, face)
+        works.catch_up()
+        frames.append(state.reread_frame)
+    assert len(set(frames) - {-2}) == pytest.approx(rereads, abs=1)
+
+
+def test_of_several_changing_faces_one_is_read_in_a_frame() -> None:
+    surrogate = LinearSurrogate(16)
+    works = ChainOverTime(surrogate, ChainSettings.of({"mode": "neutral"}))
+    faces = [replace(face_at(40, 60, 40), track=0), replace(face_at(110, 60, 40), track=1)]
+    works.perturb_faces(soft(0), faces)
+    for seed in range(1, 9):
+        works.perturb_faces(cv2.addWeighted(soft(0), 0.7, soft(seed), 0.3, 0), faces)
+        before = surrogate.reads
+        stages = len(surrogate.stages)
+        works.catch_up()
+        taken = len(surrogate.stages) - stages
+        assert surrogate.reads - before - taken * 3 <= 1  # a stage of this fake reads three times
+
+
+def test_a_face_that_stays_the_same_is_not_read_again_by_all() -> None:
+    works, face = chain(mode="neutral"), [replace(face_at(60, 60, 50), track=0)]
+    for _ in range(20):
+        works.perturb_faces(soft(0), face)
+    works.catch_up()
+    (state,) = works._worn.values()
+    assert state.reread_frame < 0
