@@ -10,6 +10,7 @@ import pytest
 
 from camfilter.chain_recipe import Recipe
 from camfilter.expressions import EXPRESSIONS
+from camfilter.frames import Pixels
 from camfilter.over_time import ChainOverTime, _alike
 from camfilter.settings import ChainSettings
 from camfilter.surrogate.base import Crops, Stage, StageResult
