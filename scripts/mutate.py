@@ -37,6 +37,8 @@ TESTS: Final = {
     "pipeline": ["test_live_steps.py", "test_pipeline.py", "reliability/test_threads.py"],
     "chain": ["test_chain.py", "test_pipeline.py"],
     "over_time": ["test_over_time_edges.py", "test_over_time.py"],
+    "clean_reading": ["test_clean_reading.py", "test_over_time_edges.py"],
+    "haste": ["test_haste.py"],
 }
 """Modules of camfilter, and the tests that must notice, the quick ones first."""
 

@@ -61,17 +61,36 @@ def test_light_and_noise_are_no_news(
     assert not reading.has_changed(cut_crop(lit, face, 64))
 
 
+def opened(face: Face, pixels: Pixels, size: float) -> Crop:
+    """The crop of a face with its mouth open, so large in crops."""
+    inverse = cv2.invertAffineTransform(face.to_unit)
+    mouth = inverse[:, :2] @ [0.5, 0.77] + inverse[:, 2]
+    across = size / np.hypot(*face.to_unit[0, :2])
+    middle, axes = (int(mouth[0]), int(mouth[1])), (int(across), int(across / 2))
+    dark = cv2.ellipse(pixels.copy(), middle, axes, 0, 0, 360, (20, 20, 40), -1)
+    return cut_crop(dark.view(np.uint8), face, 64)
+
+
+@pytest.mark.parametrize(("size", "news"), [(0.02, False), (0.05, True), (0.12, True)])
 def test_an_open_mouth_is_news(
-    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels]
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], size: float, news: bool
 ) -> None:
     face, serious, _ = portraits
     reading = CleanReading(members_of(surrogate), cut_crop(serious, face, 64))
-    inverse = cv2.invertAffineTransform(face.to_unit)
-    mouth = inverse[:, :2] @ [0.5, 0.77] + inverse[:, 2]
-    across = 0.12 / np.hypot(*face.to_unit[0, :2])
-    middle, axes = (int(mouth[0]), int(mouth[1])), (int(across), int(across / 2))
-    opened = cv2.ellipse(serious.copy(), middle, axes, 0, 0, 360, (20, 20, 40), -1)
-    assert reading.has_changed(cut_crop(opened, face, 64))
+    assert reading.has_changed(opened(face, serious, size)) == news
+
+
+def test_of_a_small_change_some_of_the_past_is_kept(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels]
+) -> None:
+    members, (face, serious, _) = members_of(surrogate), portraits
+    before, now = cut_crop(serious, face, 64), opened(face, serious, 0.05)
+    reading = CleanReading(members, before)
+    kept = 0.6 * (1 - reading.change(now) / 0.04)
+    assert 0.2 < kept < 0.5
+    wanted = kept * reading.beliefs + (1 - kept) * CleanReading(members, now).beliefs
+    reading.read_again(now)
+    assert reading.beliefs == pytest.approx(wanted, abs=1e-5)
 
 
 def test_another_expression_is_believed_at_once(

@@ -5,6 +5,7 @@ from camfilter.haste import Haste
 
 def test_without_a_new_expression_there_is_no_haste() -> None:
     assert Haste(24).stages(0, need=1.0) == 0
+    assert Haste(24).begun_at_stage == 0
 
 
 def test_haste_is_greater_the_fewer_are_turned() -> None:
