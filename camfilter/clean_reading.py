@@ -60,18 +60,18 @@ class CleanReading:
         """Whether a crop shows more news than noise and a moving head bring."""
         return self.change(crop) > _CHANGED
 
-    def read_again(self, crop: Crop) -> bool:
+    def read_again(self, crop: Crop) -> NDArray[np.bool_]:
         """Ask all surrogates; the more the face has changed, the less of the past is kept.
 
         Returns:
-            Whether any of them takes another expression for the truth than before.
+            (surrogates,) True for each that takes another expression for the truth than before.
         """
         kept = np.float32(_KEPT * max(0.0, 1 - self.change(crop) / _ANOTHER))
         before = self.beliefs.argmax(axis=1)
         now = np.stack([_reading(each, crop) for each in self._members])
         self.beliefs = kept * self.beliefs + (1 - kept) * now
         self._look = _look(crop)
-        return bool((self.beliefs.argmax(axis=1) != before).any())
+        return np.asarray(self.beliefs.argmax(axis=1) != before)
 
     def read_one(self, index: int, crop: Crop) -> None:
         """Ask one surrogate, for a face that has not changed."""

@@ -260,10 +260,10 @@ class ChainOverTime:
         if not self._recipe.alert or just_read or not state.reading.has_changed(state.seen):
             return False
         state.reread_frame = self._frame
-        before = state.beliefs.argmax(axis=1)
-        if state.reading.read_again(state.seen):
+        otherwise = state.reading.read_again(state.seen)
+        if otherwise.any():
             state.haste.begin(state.stages)
-            state.turns.doubt(state.beliefs.argmax(axis=1) != before)
+            state.turns.doubt(otherwise)
         state.read_frame = self._frame
         return True
 

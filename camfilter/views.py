@@ -26,8 +26,8 @@ MOST_DEVIATIONS: Final = 2.5
 class ViewRange:
     """How far views stray from the crop: standard deviations.
 
-    The default is how far the crops of another finder stray from those of the face mesh:
-    MediaPipe's face detection on LFW's validation part in motion, 7 degrees, 0.10 and 0.035.
+    The default is about how far the crops of two finders stray from each other: a recogniser cuts
+    the face in its own way.
 
     Attributes:
         rotate_deg: rotation in degrees.

@@ -99,10 +99,13 @@ def test_another_expression_is_believed_at_once(
     members, (serious, smiling) = members_of(surrogate), crops(portraits)
     reading = CleanReading(members, serious)
     assert (reading.beliefs.argmax(axis=1) != HAPPINESS).any()
-    assert reading.read_again(smiling)
+    before = reading.beliefs.argmax(axis=1)
+    otherwise = reading.read_again(smiling)
+    assert otherwise.any()
+    assert np.array_equal(otherwise, reading.beliefs.argmax(axis=1) != before)
     assert reading.beliefs == pytest.approx(CleanReading(members, smiling).beliefs, abs=1e-5)
     assert not reading.has_changed(smiling)
-    assert not reading.read_again(smiling)
+    assert not reading.read_again(smiling).any()
 
 
 def test_one_reading_of_the_same_face_moves_beliefs_by_two_fifths(
