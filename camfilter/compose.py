@@ -56,30 +56,39 @@ def compose(
         levels = _levels_in_box(
             delta, face, box.left, box.top, (box.right - box.left, box.bottom - box.top)
         )
-        np.clip(levels, -budget_levels, budget_levels, out=levels)
-        change = cv2.merge([levels, levels, levels])
-        cv2.add(composed[part], change, dst=composed[part], dtype=cv2.CV_8U)
+        _add(composed[part], levels, budget_levels)
         if any(face.box.common(other.box).area for other in done):
             _limit(composed[part], pixels[part], budget_levels)
         done.append(face)
     return composed
 
 
+def _add(part: Pixels, levels: NDArray[np.float32], budget_levels: int) -> None:
+    """Add a change to blue, green and red in place, rounded, within the budget and 0 to 255.
+
+    Magnitude and sign apart: OpenCV adds bytes to bytes several times as fast as wider numbers.
+    """
+    magnitude = np.minimum(cv2.convertScaleAbs(levels), np.uint8(min(budget_levels, LEVELS)))
+    brighter = np.multiply(magnitude, levels > 0)
+    darker = cv2.subtract(magnitude, brighter)
+    cv2.add(part, cv2.merge([brighter] * 3), dst=part)
+    cv2.subtract(part, cv2.merge([darker] * 3), dst=part)
+
+
 def _levels_in_box(
     delta: Crop, face: Face, left: int, top: int, size: tuple[int, int]
-) -> NDArray[np.int16]:
-    """The change in whole levels for each pixel of a box of the frame."""
+) -> NDArray[np.float32]:
+    """The change in levels for each pixel of a box of the frame, before it is rounded."""
     matrix = frame_to_grid(face.to_unit, delta.shape[0], left, top)
     levels = delta * np.float32(LEVELS)
     if float(np.hypot(matrix[0, 0], matrix[1, 0])) > _COARSE_CELLS:
-        native = _warped(levels, matrix, size)
-    else:  # cells are so large that half of the pixels tell all, in a third of the time
-        half = np.column_stack([2 * matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5)])
-        rough = _warped(levels, half, ((size[0] + 1) // 2, (size[1] + 1) // 2))
-        doubled = (2 * rough.shape[1], 2 * rough.shape[0])
-        native = np.asarray(cv2.resize(rough, doubled, interpolation=cv2.INTER_LINEAR), np.float32)
-        native = native[: size[1], : size[0]]
-    return np.rint(native).astype(np.int16)
+        return _warped(levels, matrix, size)
+    # Cells are so large that half of the pixels tell all, in a third of the time.
+    half = np.column_stack([2 * matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5)])
+    rough = _warped(levels, half, ((size[0] + 1) // 2, (size[1] + 1) // 2))
+    doubled = (2 * rough.shape[1], 2 * rough.shape[0])
+    native = np.asarray(cv2.resize(rough, doubled, interpolation=cv2.INTER_LINEAR), np.float32)
+    return native[: size[1], : size[0]]
 
 
 def _warped(levels: Crop, matrix: Similarity, size: tuple[int, int]) -> Crop:

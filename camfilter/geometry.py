@@ -53,13 +53,13 @@ def fit_similarity(points: Points, template: Points) -> Similarity:
     goal = np.asarray(template, np.float64)
     source_mean, goal_mean = source.mean(axis=0), goal.mean(axis=0)
     p, q = source - source_mean, goal - goal_mean
-    spread = float((p * p).sum())
+    spread = float(np.vdot(p, p))
     if not np.isfinite(spread) or spread <= 0:
         raise ValueError("A face needs at least two different finite points.")
-    a = float((p * q).sum()) / spread
-    b = float((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]).sum()) / spread
-    linear = np.array([[a, -b], [b, a]])
-    return np.column_stack([linear, goal_mean - linear @ source_mean])
+    a = float(np.vdot(p, q)) / spread
+    b = float(np.vdot(p[:, 0], q[:, 1]) - np.vdot(p[:, 1], q[:, 0])) / spread
+    (x, y), (goal_x, goal_y) = source_mean.tolist(), goal_mean.tolist()
+    return np.array([[a, -b, goal_x - a * x + b * y], [b, a, goal_y - b * x - a * y]])
 
 
 def frame_to_grid(to_unit: Similarity, size_px: int, left: int = 0, top: int = 0) -> Similarity:

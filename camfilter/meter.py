@@ -8,7 +8,7 @@ are measured by all recognisers at once, a live run by one of them at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -22,7 +22,10 @@ from camfilter.surrogate.base import Recogniser, Surrogate
 from camfilter.surrogate.ensemble import log_mean, members_of
 from camfilter.surrogate.reading import Reading
 
-__all__ = ["AtOnce", "Change", "FaceMeasure", "InTurns", "Meter"]
+__all__ = ["ASK_EVERY_FRAMES", "AtOnce", "Change", "FaceMeasure", "InTurns", "Meter"]
+
+ASK_EVERY_FRAMES: Final = 6
+"""From one question to the next in a live run: each of five recognisers comes once a second."""
 
 
 @dataclass(frozen=True, slots=True)

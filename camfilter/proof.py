@@ -75,9 +75,11 @@ def greatest_change(
     for face in faces:
         part = face.box.within(raw.size).slices()
         before, after = raw.pixels[part], pixels[part]
-        if before.size == 0 or np.array_equal(before, after):
+        changed = 0
+        if before.size:
+            changed = cv2.countNonZero(cv2.absdiff(before, after).reshape(before.shape[0], -1))
+        if changed == 0:
             raise FilterFault("A face came out unchanged: the perturbation is empty.")
-        changed = cv2.countNonZero(cv2.absdiff(before, after).reshape(before.shape[0], -1))
         if changed < _LEAST_CHANGED * before.size:
             raise FilterFault("A face came out all but unchanged: the perturbation is too thin.")
     return linf

@@ -26,6 +26,7 @@ from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.geometry import cut_crop
 from camfilter.guard import Guard, GuardState
+from camfilter.meter import ASK_EVERY_FRAMES
 from camfilter.sinks import PreviewClosed
 from camfilter.sources import Camera
 from camfilter.surrogate.onnx import OnnxSurrogate
@@ -295,7 +296,7 @@ def test_the_preview_holds_pictures_only_while_it_is_on() -> None:
 
 def test_the_status_says_what_is_read_before_and_after() -> None:
     with running({"epsilon": "12/255"}) as run:
-        for _ in range(18):  # every fourth frame one of five recognisers is asked
+        for _ in range(5 * ASK_EVERY_FRAMES):  # one after the other, five recognisers
             run.protected()
         run.settle()
         status = run.controller.status()

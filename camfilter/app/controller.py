@@ -20,6 +20,7 @@ from camfilter.app.status import Status
 from camfilter.errors import SettingError
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.guard import Guard, GuardState, ProtectedFrame
+from camfilter.meter import ASK_EVERY_FRAMES
 from camfilter.pipeline import run_live
 from camfilter.protector import Protector
 from camfilter.report import RunReport
@@ -30,8 +31,6 @@ from camfilter.verdict import judge
 
 __all__ = ["Controller", "Parts", "Preview"]
 
-MEASURE_EVERY = 4
-"""Frames from one question to a recogniser to the next; each comes every two thirds of a second."""
 _STUCK_S = 3.0
 """A sink that took no frame for so long hangs; even cards come oftener."""
 
@@ -316,7 +315,7 @@ class _Watched(Protector):
         budget_levels: Callable[[], int],
     ) -> None:
         super().__init__(
-            build, guard, report, measure_every=MEASURE_EVERY, budget_levels=budget_levels
+            build, guard, report, measure_every=ASK_EVERY_FRAMES, budget_levels=budget_levels
         )
         self._keep_raw = keep_raw
 

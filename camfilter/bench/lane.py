@@ -18,7 +18,7 @@ from camfilter.filter import FrameFilter
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame
 from camfilter.guard import Guard, GuardState
-from camfilter.meter import FaceMeasure, InTurns
+from camfilter.meter import ASK_EVERY_FRAMES, FaceMeasure, InTurns
 from camfilter.protector import Protector
 from camfilter.report import RunReport
 from camfilter.settings import ChainSettings
@@ -30,9 +30,6 @@ __all__ = ["PARTS", "Lane", "filter_of"]
 PARTS: Final = ("convert", "detect", "chain", "compose", "guard", "sink", "after")
 """Parts of a frame's work, in order. guard holds all that is around the filter: proof and copy;
 after is what is done once the frame is out, before the next one comes."""
-
-_MEASURE_EVERY: Final = 4
-"""As a live run does it."""
 
 
 def filter_of(settings: ChainSettings, surrogate: Surrogate) -> FrameFilter:
@@ -66,7 +63,7 @@ class Lane:
         self._guard, report = Guard(), RunReport()
         self._watched = _Watched(build())
         self._protector = Protector(
-            lambda: self._watched, self._guard, report, measure_every=_MEASURE_EVERY
+            lambda: self._watched, self._guard, report, measure_every=ASK_EVERY_FRAMES
         )
         self._protector.prepare()
         self._index = 0

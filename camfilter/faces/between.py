@@ -242,16 +242,22 @@ def _fitting(before: Points, after: Points, tracked: NDArray[np.bool_]) -> Simil
             return None
         motion = fit_similarity(before[kept], after[kept])
         error = np.linalg.norm(before @ motion[:, :2].T + motion[:, 2] - after, axis=1)
-        fits = kept & (error < max(_FIT_PATCH_PX, 2 * float(np.median(error[kept]))))
+        fits = kept & (error < max(_FIT_PATCH_PX, 2 * _median(error[kept])))
         if (fits == kept).all():
             break
         kept = fits
-    if float(np.median(error[kept])) > _FIT_PATCH_PX:
+    if _median(error[kept]) > _FIT_PATCH_PX:
         return None
     scale = float(np.hypot(motion[0, 0], motion[1, 0]))
     shift = np.linalg.norm(motion[:, :2] @ before.mean(axis=0) + motion[:, 2] - before.mean(axis=0))
     strayed = shift > _GREATEST_SHIFT * float(np.ptp(before, axis=0).max()) / _POINTS_INSIDE
     return None if strayed or not 1 / _GREATEST_SCALE < scale < _GREATEST_SCALE else motion
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """As NumPy has it, in a quarter of its time where there are few."""
+    ordered, middle = np.sort(values), len(values) // 2
+    return float(ordered[middle] + ordered[-1 - middle]) / 2
 
 
 def _moved(face: Face, motion: Similarity) -> Face:

@@ -42,8 +42,8 @@ class Changes:
         if before is None or self._size != size:
             self._size = size
             return Box(0, 0, size.width, size.height)
-        changed = np.argwhere(_difference(before, means) > _SUDDEN_LEVELS)
-        return _around(changed, size) if len(changed) else None
+        changed = _difference(before, means) > _SUDDEN_LEVELS
+        return _around(np.argwhere(changed), size) if changed.any() else None
 
 
 def _means(pixels: Pixels) -> NDArray[np.float32]:
@@ -59,7 +59,8 @@ def _means(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _difference(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(cv2.absdiff(before, now).max(axis=2), np.float32)
+    blue, green, red = cv2.split(cv2.absdiff(before, now))  # a tenth of the time of max(axis=2)
+    return np.asarray(cv2.max(cv2.max(blue, green), red), np.float32)
 
 
 def _around(cells: NDArray[np.intp], size: Size) -> Box:

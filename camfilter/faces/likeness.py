@@ -21,7 +21,10 @@ _SMALLEST_PX: Final = 8
 
 
 class Likeness:
-    """Remembers the part of a picture that a face's box holds, as 24 by 24 gray cells.
+    """Remembers the part of a picture that a face's box holds.
+
+    A copy of the part is taken at once; the 24 by 24 gray cells that are compared are made when
+    something is sought, which hardly ever happens.
 
     Args:
         pixels: (height, width, 3) uint8, BGR.
@@ -33,7 +36,7 @@ class Likeness:
         seen = box.within(size)
         enough = seen.area >= _LEAST_IN_VIEW * box.area and _is_usable(seen)
         self._seen = seen
-        self._patch = _small(pixels, seen, _PATCH_PX, _PATCH_PX) if enough else None
+        self._part = pixels[seen.slices()].copy() if enough else None
 
     def sought(self, pixels: Pixels, box: Box) -> tuple[float, NDArray[np.float64]]:
         """Look for it around a place, up to a quarter of its size away.
@@ -47,7 +50,7 @@ class Likeness:
             compare), and where it lies from the middle of `box`: x and y in pixels.
         """
         nowhere = -1.0, np.zeros(2)
-        if self._patch is None:
+        if self._part is None:
             return nowhere
         width, height = self._seen.right - self._seen.left, self._seen.bottom - self._seen.top
         middle = np.array([box.left + box.right, box.top + box.bottom]) / 2
@@ -62,8 +65,9 @@ class Likeness:
         down = round(_PATCH_PX * (around.bottom - around.top) / height)
         if min(across, down) < _PATCH_PX or not _is_usable(around):
             return nowhere
-        place = _small(pixels, around, across, down)
-        alike = cv2.matchTemplate(place, self._patch, cv2.TM_CCOEFF_NORMED)
+        place = _small(pixels[around.slices()], across, down)
+        patch = _small(self._part, _PATCH_PX, _PATCH_PX)
+        alike = cv2.matchTemplate(place, patch, cv2.TM_CCOEFF_NORMED)
         alike[~np.isfinite(alike)] = -1.0  # a plain wall is like nothing
         _, best, _, (x, y) = cv2.minMaxLoc(alike)
         scale = np.array([width, height]) / _PATCH_PX
@@ -75,8 +79,7 @@ def _is_usable(box: Box) -> bool:
     return min(box.right - box.left, box.bottom - box.top) >= _SMALLEST_PX
 
 
-def _small(pixels: Pixels, box: Box, across: int, down: int) -> NDArray[np.float32]:
-    part = pixels[box.slices()]
+def _small(part: Pixels, across: int, down: int) -> NDArray[np.float32]:
     step = 8 if min(part.shape[:2]) >= 64 else 1  # what can be halved is averaged fast
     part = part[: part.shape[0] // step * step, : part.shape[1] // step * step]
     luma = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), np.float32)
