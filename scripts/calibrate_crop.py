@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Annotated
 
 import cv2
-import mediapipe as mp
 import numpy as np
 import numpy.typing as npt
 import typer
 from rich.progress import track
+
+from camfilter.faces.solutions import load_solutions
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -113,7 +114,7 @@ def main(
     pictures = training_pictures(data, half, count, seed)
     meshes: list[Points] = []
     detections: list[Points] = []
-    solutions = mp.solutions
+    solutions = load_solutions()
     with (
         solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1) as mesh,
         solutions.face_detection.FaceDetection(model_selection=1) as detector,

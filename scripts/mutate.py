@@ -185,11 +185,14 @@ def preload() -> None:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as camfilter does
     import av  # noqa: F401, PLC0415
     import hypothesis  # noqa: PLC0415
-    import mediapipe  # noqa: F401, PLC0415
     import onnxruntime  # noqa: F401, PLC0415
     import pydantic  # noqa: F401, PLC0415
     import pytest  # noqa: F401, PLC0415
     import skimage.data  # noqa: F401, PLC0415
+
+    from camfilter.faces.solutions import load_solutions  # noqa: PLC0415
+
+    load_solutions()
 
     hypothesis.settings.register_profile("mutants", database=None, derandomize=True)
     hypothesis.settings.load_profile("mutants")

@@ -11,6 +11,7 @@ from camfilter.faces.base import Box, Face
 from camfilter.faces.between import BetweenFrames
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.faces.placing import mesh_points
+from camfilter.faces.solutions import load_solutions
 from camfilter.frames import Pixels, Size
 from fakes import face_at
 
@@ -280,9 +281,7 @@ def test_it_closes_the_finder(counted: Counted) -> None:
 
 
 def test_landmarks_from_the_wire_are_those_of_the_message(hopper: Pixels) -> None:
-    import mediapipe as mp  # noqa: PLC0415
-
-    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
+    with load_solutions().face_mesh.FaceMesh(static_image_mode=True) as mesh:
         (found,) = mesh.process(cv2.cvtColor(hopper, cv2.COLOR_BGR2RGB)).multi_face_landmarks
     wanted = np.array([(p.x * 512, p.y * 600) for p in found.landmark], np.float32)
     assert np.allclose(mesh_points(found, 512, 600), wanted, atol=1e-3)

@@ -25,8 +25,6 @@ pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace i
 CALLS = "trace=network,openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat"
 WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|^(?:mkdir|rename|link|creat)")
 NO_FILE = ("/dev/", "/proc/", "/sys/")
-FONTS = {".cache/matplotlib", ".config/matplotlib"}
-"""MediaPipe loads matplotlib, which keeps a list of the fonts of the machine."""
 
 
 @dataclass
@@ -46,11 +44,10 @@ class Traced:
     status: int
 
     def left(self) -> set[str]:
-        """Files that are there now, without those of matplotlib."""
-        files = {
+        """Files that are there now."""
+        return {
             str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()
         }
-        return {name for name in files if not any(name.startswith(f"home/{f}") for f in FONTS)}
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:

@@ -4,11 +4,11 @@ import subprocess
 import sys
 
 import cv2
-import mediapipe
 import numpy as np
 import pytest
 
 from camfilter.errors import SettingError
+from camfilter.faces.solutions import load_solutions
 from camfilter.frames import Size
 from camfilter.sources import DemoSource, frames_of, open_source
 
@@ -44,7 +44,7 @@ def test_it_is_the_same_every_time_and_moves_smoothly() -> None:
 @pytest.mark.parametrize("size", [Size(640, 480), Size(1280, 720), Size(360, 640)], ids=str)
 def test_the_whole_face_stays_in_view(size: Size) -> None:
     found = 0
-    with mediapipe.solutions.face_detection.FaceDetection(min_detection_confidence=0.5) as faces:
+    with load_solutions().face_detection.FaceDetection(min_detection_confidence=0.5) as faces:
         for frame in list(frames_of(DemoSource(size)))[::15]:
             rgb = cv2.cvtColor(frame.pixels, cv2.COLOR_BGR2RGB)
             (face,) = faces.process(rgb).detections

@@ -15,6 +15,7 @@ import numpy as np
 
 from camfilter.faces.base import Box, Face, Points
 from camfilter.faces.placing import face_of_keypoints, face_of_mesh, mesh_points
+from camfilter.faces.solutions import Solutions
 from camfilter.faces.template import KEYPOINTS
 from camfilter.frames import Pixels, Size
 
@@ -33,11 +34,11 @@ class FarFaces:
     """Finds faces that the mesh alone does not.
 
     Args:
-        solutions: MediaPipe's `solutions`.
+        solutions: of MediaPipe.
         confidence: least confidence of a face, 0 to 1.
     """
 
-    def __init__(self, solutions: Any, confidence: float) -> None:
+    def __init__(self, solutions: Solutions, confidence: float) -> None:
         self._detector: Any = solutions.face_detection.FaceDetection(
             model_selection=_LONG_RANGE, min_detection_confidence=confidence
         )

@@ -13,6 +13,7 @@ from camfilter.faces.far import FarFaces, whole_and_tiles
 from camfilter.faces.placement import apart
 from camfilter.faces.placing import face_of_mesh, mesh_points
 from camfilter.faces.quiet import quiet_native_log
+from camfilter.faces.solutions import Solutions, load_solutions
 from camfilter.frames import Pixels, Size
 
 __all__ = ["MediaPipeFaces"]
@@ -48,22 +49,20 @@ class MediaPipeFaces:
         confidence: float = 0.4,
         detect_every: int = 4,
     ) -> None:
-        # Imported here: it takes a second, and neither --help nor bad input needs it.
         with quiet_native_log():
-            import mediapipe as mp  # noqa: PLC0415
-
-            self._build(mp.solutions, stills, max_faces, confidence)
+            solutions = load_solutions()
+            self._build(solutions, stills, max_faces, confidence)
             blank = np.zeros((64, 96, 3), np.uint8)  # loads the models now, not at the first frame
             self._mesh.process(blank)
             self._far.load(blank)
-            _chatter(mp.solutions, blank)
+            _chatter(solutions, blank)
         self._stills = stills
         self._detect_every = 1 if stills else detect_every
         self._turn = -1
         self._frames_to_look = 0
         self._followed = 0
 
-    def _build(self, solutions: Any, stills: bool, max_faces: int, confidence: float) -> None:
+    def _build(self, solutions: Solutions, stills: bool, max_faces: int, confidence: float) -> None:
         self._mesh: Any = solutions.face_mesh.FaceMesh(
             static_image_mode=stills,
             max_num_faces=max_faces,
@@ -206,7 +205,7 @@ def _scaled(box: Box, width: int, to: Size) -> Box:
     return Box(*edges).within(to)
 
 
-def _chatter(solutions: Any, blank: Pixels) -> None:
+def _chatter(solutions: Solutions, blank: Pixels) -> None:
     """Make MediaPipe say now what it says once, at the first face of a process.
 
     At zero confidence it takes anything for a face.

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from camfilter.faces.placing import face_of_keypoints
 from camfilter.faces.quiet import quiet_native_log
+from camfilter.faces.solutions import load_solutions
 from camfilter.frames import Pixels
 from camfilter.geometry import frame_to_grid
 
@@ -66,10 +67,9 @@ class SpyDetector:
 
     def __init__(self, confidence: float = 0.4) -> None:
         with quiet_native_log():
-            import mediapipe as mp  # noqa: PLC0415 - it takes a second
-
+            face_detection = load_solutions().face_detection
             self._detectors: list[Any] = [
-                mp.solutions.face_detection.FaceDetection(
+                face_detection.FaceDetection(
                     model_selection=full_range, min_detection_confidence=confidence
                 )
                 for full_range in (0, 1)
