@@ -33,6 +33,10 @@ class Haste:
         self.begun_at_stage = stage
         self._ends_at_stage = stage + round(self._most)
 
+    def goes_on(self, stage: int) -> bool:
+        """Whether its newest expression is new, after so many stages in all."""
+        return stage < self._ends_at_stage
+
     def stages(self, stage: int, need: float) -> int:
         """How many stages it may take now.
 
@@ -40,7 +44,7 @@ class Haste:
             stage: how many it has had.
             need: share of the surrogates that are not turned, 0 to 1.
         """
-        if stage >= self._ends_at_stage:
+        if not self.goes_on(stage):
             return 0
         wanted = round(_MOST_STAGES * min(1.0, need / _FULL_FROM_NEED))
         return min(wanted, int(self._saved))

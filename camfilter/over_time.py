@@ -51,6 +51,7 @@ _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
 _SETTLED_STEP: Final = 2 / 3
+_HASTY_STEP: Final = 1.5
 _LEAST_STEP: Final = 0.1
 _PATIENCE_STAGES: Final = 30
 _LEAST_LEVELS: Final = 1.0
@@ -264,6 +265,7 @@ class ChainOverTime:
         if otherwise.any():
             state.haste.begin(state.stages)
             state.turns.doubt(otherwise)
+            state.momentum = np.zeros_like(state.momentum)
         state.read_frame = self._frame
         return True
 
@@ -343,7 +345,7 @@ class ChainOverTime:
         return np.maximum(hiding * fade, least) * np.ones_like(state.texture)
 
     def _step(self, state: _Worn) -> float:
-        """Step of the next stage: large while the texture is new, small once all are turned.
+        """Step of the next stage: large for a new face or expression, small once all are turned.
 
         What was not turned in a second will hardly be, and shall not flicker for ever.
         """
@@ -354,7 +356,8 @@ class ChainOverTime:
             _PATIENCE_STAGES, state.stages - self._begun_at_stage(state)
         )
         need = min(1.0, 2 * state.turns.need) * patience
-        return step * _SETTLED_STEP * max(_LEAST_STEP, need)
+        most = _HASTY_STEP if state.haste.goes_on(state.stages) else _SETTLED_STEP
+        return step * max(_LEAST_STEP * _SETTLED_STEP, most * need)
 
     def _part_from_lost(self, present: Set[int]) -> None:
         """Faces that are gone give up their texture; the newest may start the next face."""

@@ -6,6 +6,7 @@ from camfilter.haste import Haste
 def test_without_a_new_expression_there_is_no_haste() -> None:
     assert Haste(24).stages(0, need=1.0) == 0
     assert Haste(24).begun_at_stage == 0
+    assert not Haste(24).goes_on(0)
 
 
 def test_haste_is_greater_the_fewer_are_turned() -> None:
@@ -21,7 +22,9 @@ def test_it_ends_after_so_many_stages() -> None:
     haste = Haste(24)
     haste.begin(100)
     assert haste.stages(123, 1.0) == 3
+    assert haste.goes_on(123)
     assert haste.stages(124, 1.0) == 0
+    assert not haste.goes_on(124)
 
 
 def spent(haste: Haste, frames: range, stage: int) -> int:

@@ -419,6 +419,33 @@ def test_between_turned_and_not_the_step_is_in_between() -> None:
     assert share == pytest.approx(2 / 3 * 2 * 0.35, rel=1e-3)
 
 
+@pytest.mark.parametrize(("turned", "wanted"), [(0, 1.5), (60, 0.1 * 2 / 3)])
+def test_for_a_new_expression_steps_are_large_until_it_is_hidden(
+    turned: int, wanted: float
+) -> None:
+    works = chain()
+    works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+    (state,) = works._worn.values()
+    state.turns, state.stages, state.aimed_at_stage = Turns(1), 400, 300
+    state.haste.begin(400)
+    for _ in range(turned):
+        state.turns.hear(0, turned=True)
+    assert works._step(state) / works.settings.step_size == pytest.approx(wanted, rel=1e-3)
+    state.stages, state.turns = 424, Turns(1)
+    assert works._step(state) / works.settings.step_size == pytest.approx(2 / 3, rel=1e-3)
+
+
+def test_a_new_expression_begins_with_a_momentum_of_its_own() -> None:
+    works, face = chain(mode="neutral"), [replace(face_at(60, 60, 50), track=0)]
+    works.perturb_faces(soft(0), face)
+    (state,) = works._worn.values()
+    assert state.momentum.any()
+    state.reading.beliefs = np.roll(state.reading.beliefs, 1, axis=1)  # it read something else
+    state.seen = soft(5)[:64, :64, 0].astype(np.float32) / 255
+    assert works._read_changed([state])
+    assert not state.momentum.any()
+
+
 def test_faces_draw_their_decoys_apart_and_a_face_the_same_one_again() -> None:
     """Otherwise all faces of all calls would share one, and who cannot have it would stand out."""
     works = chain()
