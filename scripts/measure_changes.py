@@ -1,14 +1,17 @@
 """How soon the chain over time hides an expression that has just come.
 
 People of LFW's validation part with two pictures of different expressions: in a moving clip the
-one turns into the other in five frames. A spy reads the filtered clip and the bare one, at 8 bits;
-a frame is fooled where the two answers differ.
+one turns into the other in five frames, or they come and go all the time. A spy reads the filtered
+clip and the bare one, at 8 bits; a frame is fooled where the two answers differ.
 """
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,10 +27,16 @@ from rich.table import Table
 from camfilter.assembly import open_surrogate
 from camfilter.chain_recipe import Recipe
 from camfilter.compose import compose
-from camfilter.errors import CamfilterError
+from camfilter.errors import CamfilterError, SettingError
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels, Size
-from camfilter.lab.evaluate.changes import Change, changing_clip, pairs_of
+from camfilter.lab.evaluate.changes import (
+    Change,
+    changing_clip,
+    pairs_of,
+    since_change_s,
+    to_and_fro,
+)
 from camfilter.lab.evaluate.cropping import Sighting, SpyDetector, cut
 from camfilter.lab.evaluate.filtering import filter_clip, filter_without
 from camfilter.lab.evaluate.recognisers import Recogniser, load_recognisers
@@ -40,10 +49,8 @@ from camfilter.surrogate.provider import Provider
 REPOSITORY = Path(__file__).parents[1]
 SIZE: Final = Size(640, 360)
 RATE_HZ: Final = 30
-SECONDS: Final = 2.0
 READ_EVERY: Final = 2
 SEED: Final = 3
-CHANGE: Final = Change()
 RECIPES: Final = {"as shipped": Recipe(), "one surrogate reads now and then": Recipe(alert=False)}
 SPANS_S: Final = {
     "before": (-10.0, 0.0),
@@ -54,18 +61,52 @@ SPANS_S: Final = {
 }
 """Since the first frame that shows something of the new expression."""
 
-Fooled = dict[tuple[str, str], NDArray[np.bool_]]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the expression goes in a clip.
+
+    Attributes:
+        seconds: length of the clip.
+        shares: of the second picture, by time and by chance.
+    """
+
+    seconds: float
+    shares: Callable[[Floats, np.random.Generator], Floats]
+
+    @property
+    def times_s(self) -> Floats:
+        """Time of each frame."""
+        return np.arange(round(self.seconds * RATE_HZ)) / RATE_HZ
+
+
+COURSES: Final = {
+    "once": Course(2.0, lambda times_s, _: Change().shares(times_s)),
+    "to-and-fro": Course(4.0, to_and_fro),
+}
+
+
+@dataclass
+class Measured:
+    """What was measured in one clip.
+
+    Attributes:
+        since_s: time since the newest change, in the frames that are read.
+        fooled: whether each of them is fooled, by recipe and recogniser.
+        chain_ms: computing time of the chain for a frame, mean, by recipe.
+    """
+
+    since_s: Floats
+    fooled: dict[tuple[str, str], NDArray[np.bool_]] = field(default_factory=dict)
+    chain_ms: dict[str, float] = field(default_factory=dict)
 
 
 @cache
 def readers(files: tuple[Path, ...]) -> list[Recogniser]:
     """All recognisers, opened once in each process."""
     return load_recognisers(files)
-
-
-def times_s() -> NDArray[np.float64]:
-    """Time of each frame."""
-    return np.arange(round(SECONDS * RATE_HZ)) / RATE_HZ
 
 
 def answers(
@@ -79,12 +120,16 @@ def answers(
     return said
 
 
-def fooled(indexed: tuple[int, tuple[Subject, Subject]], files: tuple[Path, ...]) -> Fooled | None:
-    """Whether each frame that is read is fooled, by recipe and recogniser; None without faces."""
+def measured(
+    indexed: tuple[int, tuple[Subject, Subject]], course_name: str, files: tuple[Path, ...]
+) -> Measured | None:
+    """What each recipe makes of the clip of two pictures; None without faces."""
     index, (before, after) = indexed
+    course = COURSES[course_name]
+    shares = course.shares(course.times_s, np.random.default_rng(SEED + index))
     finder = MediaPipeFaces(stills=True)
     stills = (read_still(before), read_still(after))
-    frames = changing_clip(stills, SIZE, times_s(), SEED + index, finder, CHANGE)
+    frames = changing_clip(stills, SIZE, course.times_s, SEED + index, finder, shares)
     finder.close()
     if not frames:
         return None
@@ -95,17 +140,20 @@ def fooled(indexed: tuple[int, tuple[Subject, Subject]], files: tuple[Path, ...]
     if found.faults or not all(found.faces) or len(seen) < len(frames[::READ_EVERY]):
         return None
     bare = answers(frames[::READ_EVERY], seen, files)
-    result: Fooled = {}
+    result = Measured(since_change_s(course.times_s, shares)[::READ_EVERY])
     for name, recipe in RECIPES.items():
         surrogate = open_surrogate(ChainSettings().surrogate, Provider.CPU)
         chain = ChainOverTime(surrogate, ChainSettings(), recipe=recipe)
-        filtered = []
+        filtered, spent_s = [], 0.0
         for pixels, faces in zip(frames, found.faces, strict=True):
+            start_s = time.process_time()
             change = chain.perturb_faces(pixels, faces)
-            filtered.append(compose(pixels, faces, change, ChainSettings().budget_levels))
             chain.catch_up()
+            spent_s += time.process_time() - start_s
+            filtered.append(compose(pixels, faces, change, ChainSettings().budget_levels))
+        result.chain_ms[name] = 1e3 * spent_s / len(frames)
         for reader, said in answers(filtered[::READ_EVERY], seen, files).items():
-            result[name, reader] = said != bare[reader]
+            result.fooled[name, reader] = said != bare[reader]
     return result
 
 
@@ -113,6 +161,7 @@ def main(
     data: Annotated[
         Path, typer.Option(envvar="CAMFILTER_DATA", help="Folder with lfw_expressions.zip.")
     ] = REPOSITORY.parent / "shared" / "data",
+    course: Annotated[str, typer.Option(help=f"How it goes: {', '.join(COURSES)}.")] = "once",
     faces: Annotated[int, typer.Option(help="People, at most.", min=1)] = 60,
     recogniser: Annotated[list[Path] | None, typer.Option(help="Foreign recognisers.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
@@ -121,10 +170,13 @@ def main(
     """Measure how soon a new expression is hidden."""
     files = tuple(recogniser or ())
     try:
+        if course not in COURSES:
+            raise SettingError(f"No course {course!r}.", f"Choose of: {', '.join(COURSES)}.")
         everybody = people(data / "lfw_expressions.zip", "valid")
         pairs = pairs_of(everybody, faces, np.random.default_rng(SEED))
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            asked = pool.map(partial(fooled, files=files), enumerate(pairs))
+            work = partial(measured, course_name=course, files=files)
+            asked = pool.map(work, enumerate(pairs))
             console = Console(stderr=True)
             done = [each for each in track(asked, "clips", len(pairs), console=console) if each]
     except CamfilterError as error:
@@ -133,16 +185,19 @@ def main(
     figures = figures_of(done, files)
     if file is not None:
         file.write_text(json.dumps({"clips": len(done), "rows": figures}, indent=2) + "\n")
-    table = Table(title=f"{len(done)} people whose expression changes: fooled")
-    for column in ("chain", "recognisers", *SPANS_S):
+    table = Table(title=f"{len(done)} people whose expression changes, {course}: fooled")
+    for column in ("chain", "recognisers", *SPANS_S, "all"):
         table.add_column(column)
     for row in figures:
         table.add_row(*(f"{cell:.0%}" if isinstance(cell, float) else cell for cell in row))
     Console().print(table)
+    for name in RECIPES:
+        chain_ms = np.mean([clip.chain_ms[name] for clip in done])
+        print(f"{name}: {chain_ms:.1f} ms of computing a frame by the chain, mean")
 
 
-def figures_of(done: list[Fooled], files: tuple[Path, ...]) -> list[list[str | float]]:
-    """Rows of the table: recipe, group of recognisers, and the share fooled in each span."""
+def figures_of(done: list[Measured], files: tuple[Path, ...]) -> list[list[str | float]]:
+    """Rows of the table: recipe, group of recognisers, the share fooled in each span and in all."""
     attacked = {
         member.name
         for member in members_of(open_surrogate(ChainSettings().surrogate, Provider.CPU))
@@ -151,21 +206,20 @@ def figures_of(done: list[Fooled], files: tuple[Path, ...]) -> list[list[str | f
     for reader in readers(files):
         foreign = "foreign" if reader.kind is not None else "never attacked"
         groups["surrogates" if reader.name in attacked else foreign].append(reader.name)
-    since_s = times_s()[::READ_EVERY] - CHANGE.at_s
+    since_s = np.concatenate([clip.since_s for clip in done])
     rows: list[list[str | float]] = []
     for recipe in RECIPES:
         for group, names in groups.items():
             if not names:
                 continue
-            clips = np.array([[clip[recipe, name] for name in names] for clip in done])
-            shares = clips.mean(axis=(0, 1))
-            rows.append(
-                [recipe, group]
-                + [
-                    float(shares[(since_s >= start) & (since_s < end)].mean())
-                    for start, end in SPANS_S.values()
-                ]
+            shares = np.concatenate(
+                [np.mean([clip.fooled[recipe, name] for name in names], axis=0) for clip in done]
             )
+            spans = [
+                float(shares[(since_s >= start) & (since_s < end)].mean())
+                for start, end in SPANS_S.values()
+            ]
+            rows.append([recipe, group, *spans, float(shares.mean())])
     return rows
 
 

@@ -8,13 +8,19 @@ import pytest
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.faces.placement import apart
 from camfilter.frames import Pixels, Size
-from camfilter.lab.evaluate.changes import Change, changing_clip, pairs_of
+from camfilter.lab.evaluate.changes import (
+    Change,
+    changing_clip,
+    pairs_of,
+    since_change_s,
+    to_and_fro,
+)
 from camfilter.lab.evaluate.motion import moving_clip
 from camfilter.lab.evaluate.subjects import Subject
 
 SIZE = Size(320, 180)
 TIMES_S = np.arange(12) / 30
-CHANGE = Change(at_s=0.1, takes_s=0.1)
+SHARES = Change(at_s=0.1, takes_s=0.1).shares(TIMES_S)
 
 
 def subject(name: str, label: str | None) -> Subject:
@@ -46,7 +52,7 @@ def test_pairs_are_no_more_than_asked_for_and_drawn_by_chance() -> None:
 @pytest.fixture(scope="module")
 def clip(astronaut: Pixels, hopper: Pixels, still_faces: MediaPipeFaces) -> list[Pixels]:
     stills = (astronaut, hopper[:512, :512])
-    return changing_clip(stills, SIZE, TIMES_S, 5, still_faces, CHANGE)
+    return changing_clip(stills, SIZE, TIMES_S, 5, still_faces, SHARES)
 
 
 def test_until_the_change_it_is_a_moving_still(
@@ -70,4 +76,27 @@ def test_the_other_face_comes_where_the_first_one_was(
 def test_without_a_face_there_is_no_clip(astronaut: Pixels, still_faces: MediaPipeFaces) -> None:
     blank = np.zeros_like(astronaut)
     for stills in ((astronaut, blank), (blank, astronaut)):
-        assert changing_clip(stills, SIZE, TIMES_S, 5, still_faces, CHANGE) == []
+        assert changing_clip(stills, SIZE, TIMES_S, 5, still_faces, SHARES) == []
+
+
+def test_time_counts_from_the_first_frame_that_shows_the_change() -> None:
+    times_s = np.arange(9) / 10
+    once = since_change_s(times_s, Change(at_s=0.25, takes_s=0.2).shares(times_s))
+    assert once == pytest.approx([-1, -1, -1, 0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    twice = since_change_s(times_s, np.array([0, 0, 0.5, 1, 1, 1, 0.3, 0.1, 0.1]))
+    assert twice == pytest.approx([-1, -1, 0, 0.1, 0.2, 0.3, 0, 0.1, 0.2])
+    assert (since_change_s(times_s, np.zeros(9)) == -1).all()
+
+
+def test_to_and_fro_an_expression_comes_and_goes() -> None:
+    times_s = np.arange(3000) / 30
+    shares = to_and_fro(times_s, np.random.default_rng(1))
+    assert (shares[:6] == 0).all()
+    assert shares.min() >= 0
+    assert shares.max() <= 1
+    moves = np.diff(shares) != 0
+    stays = shares[:-1][~moves]
+    assert ((stays <= 0.2) | (stays >= 0.55)).all()
+    turns = int((moves[1:] & ~moves[:-1]).sum())
+    assert 100 / (0.9 + 0.33) < turns < 100 / (0.2 + 0.13)
+    assert (to_and_fro(times_s, np.random.default_rng(2)) != shares).any()

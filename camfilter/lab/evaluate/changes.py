@@ -1,4 +1,4 @@
-"""Clips in which an expression changes: two pictures of one person, one turning into the other."""
+"""Clips in which an expression changes: two pictures of one person turn into each other."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from camfilter.geometry import fit_similarity
 from camfilter.lab.evaluate.motion import moving_clip
 from camfilter.lab.evaluate.subjects import Subject
 
-__all__ = ["Change", "changing_clip", "pairs_of"]
+__all__ = ["Change", "changing_clip", "pairs_of", "since_change_s", "to_and_fro"]
 
 _CORNERS: Final = np.array([[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]])
 
 
+_TURN_TAKES_S: Final = (0.13, 0.33)
+_STAYS_S: Final = (0.2, 0.9)
+_FROM_SHARE: Final = (0.0, 0.2)
+_TO_SHARE: Final = (0.55, 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """When an expression changes.
+    """When an expression changes, once.
 
     Attributes:
         at_s: since the clip began.
@@ -32,6 +38,51 @@ class Change:
 
     at_s: float = 0.63
     takes_s: float = 0.17
+
+    def shares(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the second picture at each time, (n,) in [0, 1]."""
+        return np.clip((times_s - self.at_s) / self.takes_s, 0, 1)
+
+
+def to_and_fro(times_s: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Shares of the second picture for a face that is hardly ever at rest.
+
+    Its expression comes, more or less of it, and goes, all but gone; it stays for two tenths to
+    nine tenths of a second each time.
+
+    Args:
+        times_s: (n,) time of each frame.
+        random: draws how fast, how long and how much.
+
+    Returns:
+        (n,) in [0, 1].
+    """
+    moments, shares = [0.0, random.uniform(*_STAYS_S)], [0.0, 0.0]
+    while moments[-1] < times_s[-1]:
+        reach = _FROM_SHARE if shares[-1] > _FROM_SHARE[1] else _TO_SHARE
+        share = random.uniform(*reach)
+        turned_s = moments[-1] + random.uniform(*_TURN_TAKES_S)
+        moments += [turned_s, turned_s + random.uniform(*_STAYS_S)]
+        shares += [share, share]
+    return np.interp(times_s, moments, shares)
+
+
+def since_change_s(
+    times_s: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Time since the first frame that shows something of the newest change.
+
+    Args:
+        times_s: (n,) time of each frame.
+        shares: (n,) of the second picture.
+
+    Returns:
+        (n,) in seconds; below 0 before the first change.
+    """
+    moves = np.diff(shares, prepend=shares[0]) != 0
+    starts = moves & ~np.concatenate([[False], moves[:-1]])
+    newest = np.maximum.accumulate(np.where(starts, np.arange(len(times_s)), -1))
+    return np.where(newest < 0, -1.0, times_s - times_s[newest])
 
 
 def pairs_of(
@@ -62,7 +113,7 @@ def changing_clip(
     times_s: NDArray[np.float64],
     seed: int,
     finder: FaceFinder,
-    change: Change,
+    shares: NDArray[np.float64],
 ) -> list[Pixels]:
     """A head that moves as in `moving_clip`, and whose expression changes on the way.
 
@@ -72,7 +123,7 @@ def changing_clip(
         times_s: (n,) time of each frame.
         seed: the same seed gives the same clip.
         finder: of faces in stills.
-        change: when.
+        shares: (n,) of the second picture at each time.
 
     Returns:
         n frames; none where one of the stills shows no face.
@@ -88,7 +139,6 @@ def changing_clip(
         moving_clip(still, first[0].box, size, times_s, np.random.default_rng(seed))
         for still in (stills[0], aligned)
     )
-    shares = np.clip((times_s - change.at_s) / change.takes_s, 0, 1)
     return [
         cv2.addWeighted(one, 1 - share, other, share, 0).view(np.uint8)
         for one, other, share in zip(before, after, shares.tolist(), strict=True)
