@@ -69,6 +69,7 @@ def figures(**seen: float) -> dict[str, Any]:
 def test_a_family_counts_once_however_many_members_it_has() -> None:
     summary = summary_of(ROWS, H264, Mode.UNTARGETED)
     assert summary["surrogates_fooled"] == 0.99
+    assert summary["surrogates_fooled_right"] == pytest.approx(0.01)
     foreign = summary["unseen_foreign"]
     assert foreign["families"] == {"pair": 0.7, "c": 0.9}
     assert foreign["fooled_sure_mean"] == pytest.approx(0.8)
@@ -85,6 +86,7 @@ def test_the_verdict_says_what_falls_short() -> None:
     found = {(p["name"], p["channel"]): p for p in verdict_of(figures())}
     verdicts = {name: p["verdict"] for (name, _), p in found.items()}
     assert verdicts["surrogates fooled"] == "reached"
+    assert verdicts["surrogates fooled where right"] == "for comparison"
     assert verdicts["own unseen: fooled where sure, mean"] == "falls short"
     assert verdicts["own unseen: fooled where sure, least"] == "reached"
     assert verdicts["foreign: leakage left"] == "reached"

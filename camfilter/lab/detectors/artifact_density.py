@@ -69,6 +69,8 @@ def dropout_variance(
 ) -> NDArray[np.float64]:
     """How much the probabilities vary with what is dropped.
 
+    Each pass drops the same in all pictures, so a picture is judged alike in whatever company.
+
     Args:
         classifier: what its module `features` gives, where it has one without dropout, is
             computed once.
@@ -84,9 +86,9 @@ def dropout_variance(
     if isinstance(features, nn.Module) and not names_of(features, nn.Dropout):
         parts = [part["features"] for part in leaving(classifier, pictures, ["features"])]
         network.features = _Kept(torch.cat(parts))
-    for layer in network.modules():
+    for name, layer in list(network.named_modules()):
         if isinstance(layer, nn.Dropout):
-            layer.train()
+            network.set_submodule(name, _SameDropped(layer.p))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         drawn = torch.stack([network(pictures).softmax(dim=1).double() for _ in range(passes)])
@@ -148,6 +150,22 @@ def _last_hidden(classifier: Classifier, pictures: Tensor) -> NDArray[np.float64
         raise SettingError("The network has no dense layer, which this detector looks at.")
     parts = [part[last[0]].flatten(1) for part in entering(classifier, pictures, last)]
     return torch.cat(parts).numpy().astype(np.float64)
+
+
+class _SameDropped(nn.Module):
+    """Dropout that drops the same values of each picture of a batch.
+
+    Args:
+        p: share that is dropped.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, values: Tensor) -> Tensor:
+        kept = torch.rand(values.shape[1:]) >= self.p
+        return values * kept / (1 - self.p)
 
 
 class _Kept(nn.Module):

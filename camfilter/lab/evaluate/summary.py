@@ -33,6 +33,7 @@ def summary_of(rows: Sequence[Row], channel: str, mode: Mode) -> dict[str, Any]:
     known = [r for r in plain if r["kind"] == OWN and not r["unseen"]]
     return {
         "surrogates_fooled": _mean(r["frame"]["fooled"]["all"] for r in known),
+        "surrogates_fooled_right": _mean(r["frame"]["fooled"]["right"] for r in known),
         "unseen": _group(unseen),
         "unseen_own": _group([r for r in unseen if r["kind"] == OWN]),
         "unseen_foreign": _group([r for r in unseen if r["kind"] != OWN]),

@@ -86,6 +86,8 @@ def promises(figures: Mapping[str, Any]) -> Iterator[Promise]:
         if channel in summary:
             fooled = summary[channel]["surrogates_fooled"]
             yield Promise("surrogates fooled", channel, fooled, least)
+            right = summary[channel]["surrogates_fooled_right"]
+            yield Promise("surrogates fooled where right", channel, right, None)
     for channel in JUDGED:
         if channel in summary:
             yield from _in_channel(summary[channel], channel)
