@@ -255,7 +255,7 @@ def _fitting(before: Points, after: Points, tracked: NDArray[np.bool_]) -> Simil
 
 
 def _median(values: NDArray[np.float64]) -> float:
-    """As NumPy has it, in a quarter of its time where there are few."""
+    """As NumPy has it; faster where there are few."""
     ordered, middle = np.sort(values), len(values) // 2
     return float(ordered[middle] + ordered[-1 - middle]) / 2
 

@@ -37,6 +37,8 @@ class Solutions:
 def load_solutions() -> Solutions:
     """Load them; fast when they are there already.
 
+    From then on `import mediapipe` gives this process a package that holds no more than these.
+
     Raises:
         ModuleNotFoundError: MediaPipe is not installed.
     """
