@@ -12,6 +12,7 @@ from camfilter.atomic import one_line
 from camfilter.cli.app import app
 from camfilter.dumps import leave_no_dump
 from camfilter.errors import CamfilterError
+from camfilter.thread_limits import keep_to_one_thread
 
 __all__ = ["main"]
 
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     leave_no_dump()
     cv2.setLogLevel(_SILENT)  # a damaged picture is told in our own line
+    keep_to_one_thread()
     try:
         status = app(args=arguments, prog_name="camfilter", standalone_mode=False)
     except CamfilterError as error:

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
-import cv2
-
 from camfilter.batch.tasks import Task
 from camfilter.batch.work import Outcome, Worker
 from camfilter.errors import CamfilterError
@@ -145,7 +143,6 @@ class _Hand:
 
 def _serve(pipe: Any, settings: ChainSettings, provider: Provider) -> None:
     """What a worker process does: one recording after the other until the parent hangs up."""
-    cv2.setNumThreads(1)
     try:
         worker: Worker | CamfilterError = Worker(settings, provider)
     except CamfilterError as error:

@@ -27,6 +27,7 @@ from camfilter.sinks import open_sink
 from camfilter.sources import open_source
 from camfilter.surrogate.base import Surrogate
 from camfilter.surrogate.provider import Provider
+from camfilter.thread_limits import keep_to_one_thread
 
 __all__ = ["Outcome", "Worker"]
 
@@ -49,7 +50,7 @@ class Outcome:
 
 
 class Worker:
-    """Protects recordings one after the other, and loads the models once.
+    """Protects recordings one after the other, and loads the models once. Its process has one core.
 
     Args:
         settings: of the chain.
@@ -61,6 +62,7 @@ class Worker:
     """
 
     def __init__(self, settings: ChainSettings, provider: Provider) -> None:
+        keep_to_one_thread()
         self._settings = settings
         self._surrogate: Surrogate = open_surrogate(settings.surrogate, provider)
         self._for_stills: FrameFilter | None = None

@@ -221,10 +221,10 @@ def _carry(patch: _Patch, pixels: Pixels) -> Face | None:
     motion = _fitting(seen, end, inside & (status[:, 0] == 1))
     if motion is None:
         return None
-    in_frame = np.diag([1 / scale[0], 1 / scale[1], 1.0])
-    in_frame[:2, 2] = corner
-    whole = in_frame @ np.vstack([motion, [0, 0, 1]]) @ np.linalg.inv(in_frame)
-    return _moved(face, whole[:2])
+    # Without np.linalg.inv: it wakes a thread of NumPy's, which then keeps a core busy for nothing.
+    linear = motion[:, :2] * scale / scale[:, None]
+    shift = motion[:, 2] / scale + corner - linear @ corner
+    return _moved(face, np.column_stack([linear, shift]))
 
 
 def _points_inside(face: Face) -> Points:

@@ -70,7 +70,7 @@ def _similarity(points: Points, template: Sequence[tuple[float, float]]) -> Simi
         to_unit = fit_similarity(points, np.array(template, np.float32))
     except ValueError:
         return None
-    return to_unit if abs(np.linalg.det(to_unit[:, :2])) > 0 else None
+    return to_unit if float(np.hypot(to_unit[0, 0], to_unit[1, 0])) > 0 else None
 
 
 def _face(hull: Points, to_unit: Similarity) -> Face:

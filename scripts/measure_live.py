@@ -1,8 +1,11 @@
-"""Latency of the running program, from a time written into the pixels to the same pixels written.
+"""The running program with a webcam: how long a picture takes, and its share of a core.
 
-The controller runs as it does with a webcam: one thread reads, one filters, one writes. Each frame
-carries the time of its capture in sixteen blocks at its top edge, outside the face; the sink reads
-it again from the protected picture. What a camera, a driver and a video call add is not in it.
+The controller runs as it does in a class: one thread reads, one filters, one writes, and whatever
+else the libraries start. The camera hands out what a webcam sends (YUYV), converted as OpenCV
+does, and the sink makes of it what a virtual camera takes (I420). Each frame carries the time of
+its capture in sixteen blocks at its top edge, outside the face; the sink reads it again from the
+protected picture. The share of a core is the computing time of the whole process, all threads,
+over the time that went by. What a driver and a video call add is in neither.
 """
 
 from __future__ import annotations
@@ -12,48 +15,58 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import cv2
 import numpy as np
 import typer
 
 from camfilter.app.controller import Controller, Parts
 from camfilter.app.pacing import PacedSource
 from camfilter.app.settings import AppSettings
+from camfilter.bench.scene import Scene
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.guard import GuardState, ProtectedFrame
 from camfilter.sinks.base import pixels_of
 from camfilter.sinks.closing import ClosedOnExit as SinkClosedOnExit
 from camfilter.sources.base import SourceInfo
 from camfilter.sources.closing import ClosedOnExit
-from camfilter.sources.demo import DemoSource
+from camfilter.thread_limits import keep_to_one_thread
 
 BITS = 16
 BLOCK_PX = 16
 TICKS_PER_S = 10_000
+DARK, STEP = 120, 12
+"""Levels of luma; a great step would look to the finder like somebody who comes in."""
 
 
-def write_time(pixels: Pixels, now_s: float) -> None:
+def write_time(yuyv: Pixels, now_s: float) -> None:
     """Write a time, in tenths of a millisecond, modulo 6.5 s, into a row of blocks."""
     ticks = int(now_s * TICKS_PER_S) % (1 << BITS)
     for bit in range(BITS):
         block = np.s_[:BLOCK_PX, bit * BLOCK_PX : (bit + 1) * BLOCK_PX]
-        pixels[block] = 220 if ticks >> bit & 1 else 30
+        yuyv[block] = (DARK + STEP * (ticks >> bit & 1), 128)
 
 
 def age_s(pixels: Pixels, now_s: float) -> float:
     """Seconds since the time that a picture carries."""
     centre = BLOCK_PX // 2
-    row = pixels[centre, centre : BITS * BLOCK_PX : BLOCK_PX, 1] > 125
+    threshold = _shown(DARK + STEP / 2)
+    row = pixels[centre, centre : BITS * BLOCK_PX : BLOCK_PX, 1] > threshold
     ticks = sum(1 << bit for bit in range(BITS) if row[bit])
     return ((int(now_s * TICKS_PER_S) - ticks) % (1 << BITS)) / TICKS_PER_S
 
 
+def _shown(luma: float) -> float:
+    """Level of a gray pixel of this luma: YUYV has black at 16 and white at 235."""
+    return (luma - 16) * 255 / 219
+
+
 class ClockedCamera(ClosedOnExit):
-    """The demo as a webcam whose pictures carry the time of their capture."""
+    """A moving face before a webcam whose pictures carry the time of their capture."""
 
     def __init__(self, size: Size, rate_hz: float, seconds: float) -> None:
-        demo = DemoSource(size, rate_hz, 60)
-        pictures = [frame.pixels for frame in iter(demo.read, None)]
-        self._paced = PacedSource(_Loop(demo.info, pictures, round(seconds * rate_hz)))
+        self._scene = Scene(size, 1)
+        count = round(seconds * rate_hz)
+        self._paced = PacedSource(_Ticks(SourceInfo("scene", size, rate_hz, count, False, False)))
 
     @property
     def info(self) -> SourceInfo:
@@ -62,48 +75,52 @@ class ClockedCamera(ClosedOnExit):
 
     def read(self) -> RawFrame | None:
         """The next picture, when its time has come."""
-        frame = self._paced.read()
-        if frame is None:
+        tick = self._paced.read()
+        if tick is None:
             return None
-        pixels = frame.pixels.copy()
-        write_time(pixels, time.monotonic())
-        return RawFrame(pixels, frame.index, frame.time_s)
+        yuyv = self._scene.yuyv(tick.index)
+        write_time(yuyv, time.monotonic())
+        pixels = cv2.cvtColor(yuyv, cv2.COLOR_YUV2BGR_YUYV).view(np.uint8)
+        return RawFrame(pixels, tick.index, tick.time_s)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
-class _Loop(ClosedOnExit):
-    """Pictures over and over, each with the time that follows."""
+class _Ticks(ClosedOnExit):
+    """Frames without a picture, each with its time."""
 
-    def __init__(self, info: SourceInfo, pictures: list[Pixels], count: int) -> None:
-        self.info, self._pictures, self._count, self._next = info, pictures, count, 0
+    def __init__(self, info: SourceInfo) -> None:
+        self.info, self._next = info, 0
+        self._nothing = np.zeros((1, 1, 3), np.uint8)
 
     def read(self) -> RawFrame | None:
-        if self._next == self._count:
-            return None
         index, self._next = self._next, self._next + 1
-        return RawFrame(
-            self._pictures[index % len(self._pictures)], index, index / self.info.rate_hz
-        )
+        if index == self.info.frame_count:
+            return None
+        return RawFrame(self._nothing, index, index / self.info.rate_hz)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
 class ReadingSink(SinkClosedOnExit):
-    """Reads the time in each protected picture when it arrives."""
+    """Reads the time in each protected picture when it arrives, and the computing time so far."""
 
-    name = "latency"
+    name = "live"
 
     def __init__(self) -> None:
         self.ages_s: list[float] = []
+        self.spent_s: list[tuple[float, float]] = []
 
     def write(self, frame: ProtectedFrame) -> None:
-        """Note how old the picture is."""
+        """Note how old the picture is, the time, and the computing time of the process."""
         pixels = pixels_of(frame)
+        cv2.cvtColor(pixels, cv2.COLOR_BGR2YUV_I420)
         if frame.state is GuardState.PROTECTED:
-            self.ages_s.append(age_s(pixels, time.monotonic()))
+            now_s = time.monotonic()
+            self.ages_s.append(age_s(pixels, now_s))
+            self.spent_s.append((now_s, time.process_time()))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -113,14 +130,16 @@ class ReadingSink(SinkClosedOnExit):
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="How long to run.", min=2)] = 20,
+    seconds: Annotated[float, typer.Option(help="How long to run.", min=8)] = 60,
+    warm_up: Annotated[float, typer.Option(help="Seconds that do not count.", min=1)] = 4,
     width: Annotated[int, typer.Option(min=320)] = 1280,
     height: Annotated[int, typer.Option(min=240)] = 720,
     rate: Annotated[float, typer.Option(help="Frames a second.", min=1)] = 30,
     chain_length: Annotated[int, typer.Option(min=1)] = 10,
     file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
-    """Measure the running program's latency."""
+    """Measure the running program's latency and its share of a core."""
+    keep_to_one_thread()  # as the program does when it starts
     sink = ReadingSink()
     camera = ClockedCamera(Size(width, height), rate, seconds)
     settings = AppSettings(source="demo", sink="null", chain_length=chain_length)
@@ -129,12 +148,15 @@ def main(
     )
     controller.run()
     report = controller.report
-    ages_ms = 1e3 * np.array(sink.ages_s[round(rate) :])
+    first = round(warm_up * rate)
+    ages_ms = 1e3 * np.array(sink.ages_s[first:])
+    since_s, spent_s = np.subtract(sink.spent_s[-1], sink.spent_s[first])
     figures: dict[str, Any] = {
         "size": f"{width}x{height}",
         "rate_hz": rate,
         "chain_length": chain_length,
         "latency_ms": {f"p{p}": round(float(np.percentile(ages_ms, p)), 1) for p in (50, 95, 99)},
+        "share_of_core": round(float(spent_s / since_s), 3),
         "frames_in": report.frames_in,
         "dropped": report.frames_dropped,
         "protected": report.count(GuardState.PROTECTED),
