@@ -13,18 +13,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from camfilter.geometry import Crop, shrunk
+from camfilter.geometry import Crop, centred, shrunk
 from camfilter.surrogate.base import Surrogate
 from camfilter.surrogate.ensemble import resized
 from camfilter.surrogate.reading import softmax
 
-__all__ = ["CleanReading"]
+__all__ = ["CHANGED", "CleanReading"]
 
 _LOOK_PX: Final = 16
 """Coarse enough that a sensor's noise averages out; a mouth is a few cells wide."""
 _ROWS: Final = slice(2, 14)
 _COLUMNS: Final = slice(3, 13)
-_CHANGED: Final = 0.006
+CHANGED: Final = 0.006
+"""A greater change of a face's picture is more than noise and a moving head bring."""
 _ANOTHER: Final = 0.04
 """From here on nothing of the earlier reading is kept."""
 _KEPT: Final = 0.6
@@ -56,10 +57,6 @@ class CleanReading:
         size = float(np.sqrt(np.dot(look, look) * np.dot(self._look, self._look)))
         return 1 - float(np.dot(look, self._look)) / size if size > 0 else 0.0
 
-    def has_changed(self, crop: Crop) -> bool:
-        """Whether a crop shows more news than noise and a moving head bring."""
-        return self.change(crop) > _CHANGED
-
     def read_again(self, crop: Crop) -> NDArray[np.bool_]:
         """Ask all surrogates; the more the face has changed, the less of the past is kept.
 
@@ -82,8 +79,7 @@ class CleanReading:
 
 def _look(crop: Crop) -> NDArray[np.float32]:
     """The inside of a face, coarse and without its mean, as one row."""
-    inside = shrunk(crop, (_LOOK_PX, _LOOK_PX))[_ROWS, _COLUMNS]
-    return np.asarray((inside - inside.mean()).ravel(), np.float32)
+    return centred(shrunk(crop, (_LOOK_PX, _LOOK_PX))[_ROWS, _COLUMNS])
 
 
 def _reading(member: Surrogate, crop: Crop) -> NDArray[np.float32]:

@@ -21,10 +21,12 @@ __all__ = [
     "BILINEAR_SHRINK",
     "Crop",
     "Similarity",
+    "centred",
     "cut_crop",
     "fit_similarity",
     "frame_to_grid",
     "outline_mask",
+    "shrunk",
 ]
 
 Similarity: TypeAlias = NDArray[np.float64]
@@ -51,7 +53,7 @@ def fit_similarity(points: Points, template: Points) -> Similarity:
     """
     source = np.asarray(points, np.float64)
     goal = np.asarray(template, np.float64)
-    source_mean, goal_mean = source.mean(axis=0), goal.mean(axis=0)
+    source_mean, goal_mean = source.sum(axis=0) / len(source), goal.sum(axis=0) / len(goal)
     p, q = source - source_mean, goal - goal_mean
     spread = float(np.vdot(p, p))
     if not np.isfinite(spread) or spread <= 0:
@@ -100,6 +102,11 @@ def cut_crop(pixels: Pixels, face: Face, size_px: int) -> Crop:
         luma, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(np.multiply(crop, np.float32(1 / 255)), np.float32)
+
+
+def centred(crop: Crop) -> Crop:
+    """All cells of a crop in one row, without their mean."""
+    return np.asarray((crop - np.float32(cv2.mean(crop)[0])).ravel(), np.float32)
 
 
 def shrunk(luma: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from camfilter.chain import Perturbation
 from camfilter.chain_recipe import Recipe
-from camfilter.clean_reading import CleanReading
+from camfilter.clean_reading import CHANGED, CleanReading
 from camfilter.decoy import Decoys, goal, is_turned
 from camfilter.faces.base import Face
 from camfilter.frames import Pixels
-from camfilter.geometry import Crop, cut_crop, outline_mask
+from camfilter.geometry import Crop, centred, cut_crop, outline_mask
 from camfilter.haste import Haste
 from camfilter.settings import LEVELS, ChainSettings
 from camfilter.surrogate.base import Stage, Surrogate
@@ -255,10 +255,11 @@ class ChainOverTime:
 
         No frame pays for two, so all frames cost alike.
         """
-        state = max(worn, key=lambda state: state.reading.change(state.seen))
+        changes = [state.reading.change(state.seen) for state in worn]
+        state = worn[changes.index(max(changes))]
         pause = _REREAD_FRAMES / min(1.0, self.settings.stages_per_frame)  # longer if short of time
         just_read = self._frame - state.reread_frame < pause
-        if not self._recipe.alert or just_read or not state.reading.has_changed(state.seen):
+        if not self._recipe.alert or just_read or max(changes) <= CHANGED:
             return False
         state.reread_frame = self._frame
         otherwise = state.reading.read_again(state.seen)
@@ -371,6 +372,6 @@ class ChainOverTime:
 
 def _alike(before: Crop, now: Crop) -> bool:
     """Whether two crops show the same scene: their correlation does not vanish."""
-    one, other = (before - before.mean()).ravel(), (now - now.mean()).ravel()
+    one, other = centred(before), centred(now)
     size = float(np.sqrt(np.dot(one, one) * np.dot(other, other)))
     return size == 0 or float(np.dot(one, other)) / size > _SAME_SCENE

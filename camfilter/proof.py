@@ -122,9 +122,9 @@ class EarlierFrames:
                 earlier = before[:, ::_GRID_PX][part]
                 # One row first: hardly any earlier frame gets further.
                 if (
-                    np.array_equal(earlier[middle], shown[middle])
-                    and np.array_equal(earlier, shown)
-                    and not np.array_equal(earlier, seen)
+                    (earlier[middle] == shown[middle]).all()
+                    and (earlier == shown).all()
+                    and not (earlier == seen).all()
                 ):
                     raise FilterFault("The filter returned an earlier frame.")
 

@@ -249,7 +249,8 @@ def _fitting(before: Points, after: Points, tracked: NDArray[np.bool_]) -> Simil
     if _median(error[kept]) > _FIT_PATCH_PX:
         return None
     scale = float(np.hypot(motion[0, 0], motion[1, 0]))
-    shift = np.linalg.norm(motion[:, :2] @ before.mean(axis=0) + motion[:, 2] - before.mean(axis=0))
+    centre = before.sum(axis=0) / len(before)
+    shift = np.linalg.norm(motion[:, :2] @ centre + motion[:, 2] - centre)
     strayed = shift > _GREATEST_SHIFT * float(np.ptp(before, axis=0).max()) / _POINTS_INSIDE
     return None if strayed or not 1 / _GREATEST_SCALE < scale < _GREATEST_SCALE else motion
 
