@@ -20,6 +20,7 @@ from camfilter.frames import Pixels, Size
 __all__ = [
     "BILINEAR_SHRINK",
     "Crop",
+    "FollowedMask",
     "Similarity",
     "centred",
     "cut_crop",
@@ -39,6 +40,7 @@ BILINEAR_SHRINK: Final = 1.5
 """Bilinear sampling skips pixels when it shrinks by more; the rest is averaged away first."""
 
 _MASK_OVERSAMPLING = 4
+_SAME_CELLS: Final = 0.1
 
 
 def fit_similarity(points: Points, template: Points) -> Similarity:
@@ -136,10 +138,36 @@ def _even(part: Box, shrink: float) -> Box:
     )
 
 
+class FollowedMask:
+    """`outline_mask` of one face, frame after frame: drawn again when the outline has changed.
+
+    Most frames only carry the face on, and then its outline stays where it was in its crop.
+
+    Args:
+        size_px: width and height of the grid.
+    """
+
+    def __init__(self, size_px: int) -> None:
+        self._size_px = size_px
+        self._outline: NDArray[np.float64] | None = None
+        self._mask = np.zeros((size_px, size_px), np.float32)
+
+    def of(self, face: Face) -> Crop:
+        """The mask of the face in this frame; not to be written to."""
+        outline, before = _outline_in_crop(face), self._outline
+        if (
+            before is None
+            or before.shape != outline.shape
+            or not float(np.abs(outline - before).max()) * self._size_px <= _SAME_CELLS
+        ):
+            self._outline, self._mask = outline, outline_mask(face, self._size_px)
+        return self._mask
+
+
 def outline_mask(face: Face, size_px: int) -> Crop:
     """How much each grid cell may change: 1 well inside the outline, softly 0 towards its edge."""
     fine = size_px * _MASK_OVERSAMPLING
-    polygon = (face.outline @ face.to_unit[:, :2].T + face.to_unit[:, 2]) * fine
+    polygon = _outline_in_crop(face) * fine
     canvas = np.zeros((fine, fine), np.uint8)
     fixed_point = np.rint(polygon * 16).astype(np.int32)
     cv2.fillConvexPoly(canvas, fixed_point, (255,), cv2.LINE_AA, shift=4)
@@ -149,6 +177,11 @@ def outline_mask(face: Face, size_px: int) -> Crop:
     soft[[0, -1], :] = 0
     soft[:, [0, -1]] = 0
     return np.asarray(soft, np.float32)
+
+
+def _outline_in_crop(face: Face) -> NDArray[np.float64]:
+    """The outline in units of the crop, (n, 2)."""
+    return np.asarray(face.outline @ face.to_unit[:, :2].T + face.to_unit[:, 2], np.float64)
 
 
 def _unit_square_in_frame(to_unit: Similarity) -> Points:

@@ -23,7 +23,7 @@ from camfilter.clean_reading import CHANGED, CleanReading
 from camfilter.decoy import Decoys, goal, is_turned
 from camfilter.faces.base import Face
 from camfilter.frames import Pixels
-from camfilter.geometry import Crop, centred, cut_crop, outline_mask
+from camfilter.geometry import Crop, FollowedMask, centred, cut_crop
 from camfilter.haste import Haste
 from camfilter.settings import LEVELS, ChainSettings
 from camfilter.surrogate.base import Stage, Surrogate
@@ -78,6 +78,7 @@ class _Worn:
         staged_frame: frame of the newest stage.
         reread_frame: frame in which all surrogates read the clean face last.
         haste: the stages it is given beyond its turn.
+        mask: where it may change.
         decoys: what it shall be read as, in mode untargeted.
         turns: which surrogate comes next.
     """
@@ -89,6 +90,7 @@ class _Worn:
     decoys: Decoys
     turns: Turns
     haste: Haste
+    mask: FollowedMask
     stages: int = 0
     read_frame: int = 0
     frame: int = 0
@@ -160,7 +162,7 @@ class ChainOverTime:
         self._part_from_lost({key for key, _ in keyed})
         worn = [self._wear(pixels, face, key) for key, face in keyed]
         masks = [
-            outline_mask(face, GRID_PX) * self._share(state, face)
+            state.mask.of(face) * self._share(state, face)
             for face, state in zip(faces, worn, strict=True)
         ]
         self._waiting = None if self._begin(worn, masks) else (worn, masks)
@@ -247,8 +249,9 @@ class ChainOverTime:
         decoys, turns = Decoys(np.random.default_rng(seeds)), Turns(len(self._members))
         haste = Haste(_HASTE_CHAINS * self.settings.chain_length)
         return _Worn(
-            texture, blank.copy(), reading, crop, decoys, turns, haste, read_frame=self._frame
-        )
+            texture, blank.copy(), reading, crop, decoys, turns, haste, FollowedMask(GRID_PX),
+            read_frame=self._frame,
+        )  # fmt: skip
 
     def _read_changed(self, worn: list[_Worn]) -> bool:
         """Have the face that changed most read again, and work on it if its expression is another.

@@ -1,6 +1,6 @@
 """How far a face that is carried between two looks of the finder lies from where it is.
 
-Moving clips of LFW's validation identities, and a faster set of them, go through the finder
+Moving clips of LFW's validation identities, calm, lively and fast, go through the finder
 frame by frame and through `BetweenFrames`, both behind `HeldFaces` as in a live run. Distances
 are shares of the face's width, against the finder that sees each frame.
 """
@@ -34,6 +34,7 @@ WARM_UP = 12
 SAME_FACE = 0.3
 MOTIONS = {
     "calm": Motion(),
+    "lively": Motion(pan=0.12, log_zoom=0.12, roll_deg=9.0, period_s=(1.2, 3.0)),
     "fast": Motion(pan=0.14, log_zoom=0.16, roll_deg=14.0, period_s=(0.7, 1.8)),
 }
 

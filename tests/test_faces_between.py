@@ -10,6 +10,7 @@ from camfilter.bench.scene import Scene
 from camfilter.faces.base import Box, Face
 from camfilter.faces.between import BetweenFrames
 from camfilter.faces.mediapipe import MediaPipeFaces
+from camfilter.faces.placement import apart
 from camfilter.faces.placing import mesh_points
 from camfilter.faces.solutions import load_solutions
 from camfilter.frames import Pixels, Size
@@ -108,6 +109,54 @@ def test_what_a_face_wears_stays_on_its_features(counted: Counted, hopper: Pixel
     assert 4 < len(counted.found) < 20
     assert greatest_step(answers, shifts_px) < 0.3 * greatest_step(found, shifts_px)
     assert greatest_step(answers, shifts_px) < 0.005
+
+
+def swinging(pixels: Pixels, frames: int, period_frames: float) -> list[Pixels]:
+    """A head that swings to and fro, turns and comes nearer, before a camera."""
+    pictures = []
+    for index in range(frames):
+        swing = np.sin(2 * np.pi * index / period_frames)
+        matrix = cv2.getRotationMatrix2D((256, 300), 9 * swing, (1 + 0.1 * swing) / 2.2)
+        matrix[:, 2] += [60 + 70 * swing, -100]
+        pictures.append(cv2.warpAffine(pixels, matrix, (SIZE.width, SIZE.height), borderMode=1))
+    return pictures
+
+
+@pytest.mark.parametrize("period_frames", [24, 40, 60, 90, 180])
+def test_a_lively_head_is_followed_at_any_speed(
+    counted: Counted, astronaut: Pixels, period_frames: float
+) -> None:
+    """MediaPipe's mesh misplaces a face by half that it last saw somewhere else."""
+    pictures = swinging(astronaut, 75, period_frames)
+    every = MediaPipeFaces()
+    wanted = [every.find(pixels) for pixels in pictures]
+    every.close()
+    answers = run(BetweenFrames(counted), counted, pictures)
+    for faces, (true, *_) in zip(answers, wanted, strict=True):
+        assert min(apart(true, face) for face in faces) < 0.1
+
+
+def test_a_face_that_moves_and_grows_far_is_followed_with_few_looks(
+    counted: Counted, hopper: Pixels
+) -> None:
+    """It leaves the part of the picture in which it was seen first; that part goes with it."""
+    steps = range(90)
+    places = [
+        cv2.getRotationMatrix2D((0, 0), 0, (1 + 0.005 * step) / 3)
+        + np.column_stack([np.zeros((2, 2)), START_PX + step * np.array([1.2, -0.5])])
+        for step in steps
+    ]
+    area = (SIZE.width, SIZE.height)
+    pictures = [cv2.warpAffine(hopper, place, area, borderMode=1) for place in places]
+    answers = run(BetweenFrames(counted), counted, pictures)
+    assert len(counted.found) < 70
+    first, last = answers[0][0], answers[-1][0]
+    start = cv2.invertAffineTransform(places[0]) @ [*crop_centre(first), 1]
+    end = places[-1] @ [*start, 1]
+    width_px = last.box.right - last.box.left
+    assert np.linalg.norm(crop_centre(last) - end) < 0.04 * width_px
+    grown = np.hypot(*first.to_unit[:, 0]) / np.hypot(*last.to_unit[:, 0])
+    assert grown == pytest.approx(1 + 0.005 * steps[-1], abs=0.05)
 
 
 def test_a_face_that_is_followed_is_not_taken_for_a_new_one_too(counted: Counted) -> None:

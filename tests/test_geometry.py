@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from camfilter.chain import Perturbation
 from camfilter.compose import compose
 from camfilter.faces.base import Box, Face
 from camfilter.frames import Size
-from camfilter.geometry import cut_crop, fit_similarity, frame_to_grid, outline_mask
+from camfilter.geometry import FollowedMask, cut_crop, fit_similarity, frame_to_grid, outline_mask
 from fakes import face_at, noise, similarity
 
 SIZE_PX = 48
@@ -189,6 +191,19 @@ def test_a_mask_whose_outline_is_larger_than_the_crop_still_ends_at_its_border()
     mask = outline_mask(face, SIZE_PX)
     assert mask[1:-1, 1:-1].min() > 0.999
     assert max(mask[0].max(), mask[-1].max(), mask[:, 0].max(), mask[:, -1].max()) == 0
+
+
+def test_a_followed_mask_is_drawn_again_only_for_another_outline() -> None:
+    followed = FollowedMask(SIZE_PX)
+    first = followed.of(face_at(300, 300, 200))
+    np.testing.assert_array_equal(first, outline_mask(face_at(300, 300, 200), SIZE_PX))
+    carried = face_at(340.3, 287.6, 211, 12)
+    assert followed.of(carried) is first
+    np.testing.assert_allclose(first, outline_mask(carried, SIZE_PX), atol=0.02)
+    found = replace(carried, outline=carried.outline * np.float32(1.02))
+    np.testing.assert_array_equal(followed.of(found), outline_mask(found, SIZE_PX))
+    fewer = replace(carried, outline=carried.outline[::2])
+    np.testing.assert_array_equal(followed.of(fewer), outline_mask(fewer, SIZE_PX))
 
 
 @pytest.mark.parametrize("side_px", [48, 60, 72, 90, 150, 300, 600])

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from camfilter.faces.base import Box, Face, Points
 from camfilter.faces.cadence import Cadence
 from camfilter.faces.changes import Changes
-from camfilter.faces.placement import steadied
+from camfilter.faces.placement import apart, steadied
 from camfilter.frames import Pixels, Size
 from camfilter.geometry import Similarity, fit_similarity
 
@@ -30,6 +30,8 @@ __all__ = ["BetweenFrames", "LookingFinder"]
 
 _STEADY_FRAMES: Final = 3
 _MARGIN: Final = 0.25
+_LEAST_MARGIN: Final = 0.15
+_MOST_MARGIN: Final = 0.35
 _PATCH_PX: Final = 112
 _POINTS_ACROSS: Final = 6
 _POINTS_INSIDE: Final = 0.62
@@ -44,6 +46,8 @@ _GREATEST_SHIFT: Final = 0.2
 _SMALLEST_FACE_PX: Final = 24
 _LEAST_IN_VIEW: Final = 0.8
 _SAME_FACE: Final = 0.2
+_FAR: Final = 0.07
+"""Of the width. A face that is seen further from where it was seen last is misplaced by half."""
 
 
 class LookingFinder(Protocol):
@@ -97,9 +101,11 @@ class BetweenFrames:
         self._cadence = Cadence(find_every)
         self._look_every = look_every
         self._patches: list[_Patch] = []
+        self._moved: list[_Patch] = []
         self._changes = Changes()
         self._steady_frames = 0
         self._frames_carried = 0
+        self._found_at: list[Face] = []
         self._calm = False
         self._frames_to_look = look_every
         self._newest: Pixels | None = None
@@ -132,7 +138,7 @@ class BetweenFrames:
         if pixels is None:
             return
         faces = [patch.face for patch in self._patches]
-        if self._cadence.due(self._frames_carried):
+        if self._cadence.due(self._frames_carried) or self._moved_far(faces):
             faces = self._found(pixels, faces)
         elif self._frames_to_look <= 0:  # no frame pays for both
             self._frames_to_look = self._look_every
@@ -152,11 +158,20 @@ class BetweenFrames:
         none_lost = len(faces) >= max(1, len(self._patches))
         self._steady_frames = self._steady_frames + 1 if none_lost else 0
         self._frames_carried = 0
-        return [steadied(face, carried) for face in faces]
+        self._found_at = [steadied(face, carried) for face in faces]
+        return list(self._found_at)
+
+    def _moved_far(self, faces: Sequence[Face]) -> bool:
+        """Whether a face is so far from where the finder saw it that it may soon not know it."""
+        return any(
+            min((apart(face, found) for found in self._found_at), default=1.0) > _FAR
+            for face in faces
+        )
 
     def _follow(self, pixels: Pixels, faces: list[Face]) -> list[Face]:
         """Remember what the faces look like; those that cannot be carried to another picture."""
-        patches = [(face, _patch(pixels, face)) for face in faces]
+        known = {id(patch.face): patch for patch in self._moved if _is_around(patch)}
+        patches = [(face, known.get(id(face)) or _patch(pixels, face)) for face in faces]
         self._patches = [patch for _, patch in patches if patch is not None]
         lost = [face for face, patch in patches if patch is None]
         if lost:
@@ -166,7 +181,8 @@ class BetweenFrames:
     def _carried(self, pixels: Pixels) -> list[Face]:
         """The faces of the picture before, where they are now, but those that are in doubt."""
         carried = [_carry(patch, pixels) for patch in self._patches]
-        return [face for face in carried if face is not None]
+        self._moved = [patch for patch in carried if patch is not None]
+        return [patch.face for patch in self._moved]
 
 
 def _among(face: Face, others: Sequence[Face]) -> bool:
@@ -188,6 +204,21 @@ def _patch(pixels: Pixels, face: Face) -> _Patch | None:
     return _Patch(face, around, _small_gray(pixels, around))
 
 
+def _is_around(patch: _Patch) -> bool:
+    """Whether a patch that was cut out for an earlier place of its face still fits it."""
+    box, region = patch.face.box, patch.region
+    width, height = box.right - box.left, box.bottom - box.top
+    margins = (
+        (box.left - region.left) / width,
+        (region.right - box.right) / width,
+        (box.top - region.top) / height,
+        (region.bottom - box.bottom) / height,
+    )
+    return min(width, height) >= _SMALLEST_FACE_PX and all(
+        _LEAST_MARGIN <= margin <= _MOST_MARGIN for margin in margins
+    )
+
+
 def _small_gray(pixels: Pixels, region: Box) -> NDArray[np.uint8]:
     width, height = region.right - region.left, region.bottom - region.top
     shrink = min(1.0, _PATCH_PX / max(width, height))
@@ -196,7 +227,7 @@ def _small_gray(pixels: Pixels, region: Box) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _carry(patch: _Patch, pixels: Pixels) -> Face | None:
+def _carry(patch: _Patch, pixels: Pixels) -> _Patch | None:
     """The face where it is in the next picture; None when its flow does not fit together."""
     region, face = patch.region, patch.face
     if region.within(Size.of(pixels)) != region:
@@ -224,7 +255,7 @@ def _carry(patch: _Patch, pixels: Pixels) -> Face | None:
     # Without np.linalg.inv: it wakes a thread of NumPy's, which then keeps a core busy for nothing.
     linear = motion[:, :2] * scale / scale[:, None]
     shift = motion[:, 2] / scale + corner - linear @ corner
-    return _moved(face, np.column_stack([linear, shift]))
+    return _Patch(_moved(face, np.column_stack([linear, shift])), region, now)
 
 
 def _points_inside(face: Face) -> Points:

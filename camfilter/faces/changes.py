@@ -16,14 +16,17 @@ __all__ = ["Changes"]
 _CELLS_ACROSS: Final = 64
 _SAMPLES_ACROSS_CELL: Final = 4
 _BLOCK_CELLS: Final = 5
-_SUDDEN_LEVELS: Final = 12.0
+_MOVES_CELLS: Final = 2
+_SLACK: Final = 0.3
+_SUDDEN_LEVELS: Final = 3.0
 _REACH: Final = 0.15
 
 
 class Changes:
     """Compares the mean colours of the parts of each picture with those of the picture before.
 
-    A part is a twelfth of the picture wide. What moves on keeps the mean of most parts.
+    A part is a twelfth of the picture wide. What only moves on is no news: its colours stood
+    within reach before, and where they differ much they may differ a little more.
     """
 
     def __init__(self) -> None:
@@ -42,7 +45,7 @@ class Changes:
         if before is None or self._size != size:
             self._size = size
             return Box(0, 0, size.width, size.height)
-        changed = _difference(before, means) > _SUDDEN_LEVELS
+        changed = _news(before, means) > _SUDDEN_LEVELS
         return _around(np.argwhere(changed), size) if changed.any() else None
 
 
@@ -58,8 +61,24 @@ def _means(pixels: Pixels) -> NDArray[np.float32]:
     return np.asarray(blocks, np.float32)
 
 
-def _difference(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:
-    blue, green, red = cv2.split(cv2.absdiff(before, now))  # faster than max(axis=2)
+def _news(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far each mean lies from all that stood within its reach; 0 where things only moved.
+
+    What a change of the light of the whole picture explains is no news either.
+    """
+    reach = np.ones((2 * _MOVES_CELLS + 1, 2 * _MOVES_CELLS + 1), np.uint8)
+    darkest, brightest = cv2.erode(before, reach), cv2.dilate(before, reach)
+    slack = np.float32(_SLACK) * (brightest - darkest)
+    darkest, brightest = darkest - slack, brightest + slack
+    brightness, earlier = np.maximum(cv2.mean(now), 1.0), np.maximum(cv2.mean(before), 1.0)
+    gain = (earlier / brightness)[:3].astype(np.float32)
+    beyond = cv2.min(
+        *(
+            cv2.max(cv2.subtract(means, brightest), cv2.subtract(darkest, means))
+            for means in (now, now * gain)
+        )
+    )
+    blue, green, red = cv2.split(beyond)  # faster than max(axis=2)
     return np.asarray(cv2.max(cv2.max(blue, green), red), np.float32)
 
 
