@@ -22,7 +22,7 @@ from camfilter.faces.between import BetweenFrames
 from camfilter.faces.hold import HeldFaces
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels, Size
-from camfilter.lab.evaluate.motion import Motion, moving_clip
+from camfilter.lab.evaluate.motion import MOTIONS, moving_clip
 from camfilter.lab.evaluate.options import EvaluateOptions
 from camfilter.lab.evaluate.subjects import find_subjects, read_still
 from camfilter.sources.base import frames_of
@@ -32,11 +32,6 @@ REPOSITORY = Path(__file__).parents[1]
 RATE_HZ = 30
 WARM_UP = 12
 SAME_FACE = 0.3
-MOTIONS = {
-    "calm": Motion(),
-    "lively": Motion(pan=0.12, log_zoom=0.12, roll_deg=9.0, period_s=(1.2, 3.0)),
-    "fast": Motion(pan=0.14, log_zoom=0.16, roll_deg=14.0, period_s=(0.7, 1.8)),
-}
 
 
 def main(

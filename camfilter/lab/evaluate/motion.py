@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from camfilter.faces.base import Box
 from camfilter.frames import Pixels, Size
 
-__all__ = ["Motion", "moving_clip"]
+__all__ = ["MOTIONS", "Motion", "moving_clip"]
 
 _NOISE_MARGIN_PX: Final = 64
 _LEAST_SCALE: Final = 0.7
@@ -41,6 +41,14 @@ class Motion:
     log_gain: float = 0.08
     noise_levels: float = 1.2
     period_s: tuple[float, float] = (1.5, 5.0)
+
+
+MOTIONS: Final = {
+    "calm": Motion(),
+    "lively": Motion(pan=0.12, log_zoom=0.12, roll_deg=9.0, period_s=(1.2, 3.0)),
+    "fast": Motion(pan=0.14, log_zoom=0.16, roll_deg=14.0, period_s=(0.7, 1.8)),
+}
+"""How heads move: of who listens, who talks, and who laughs and turns about."""
 
 
 def moving_clip(

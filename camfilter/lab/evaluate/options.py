@@ -12,6 +12,7 @@ from camfilter.errors import SettingError
 from camfilter.frames import Size
 from camfilter.lab.evaluate.channels import CHANNELS
 from camfilter.lab.evaluate.countermeasures import COUNTERMEASURES
+from camfilter.lab.evaluate.motion import MOTIONS
 from camfilter.settings import ChainSettings
 
 __all__ = ["EvaluateOptions", "Part"]
@@ -35,6 +36,7 @@ class EvaluateOptions(BaseModel):
         faces: most subjects; those of a table are chosen so that expressions are even.
         seconds: length of each clip.
         rate_hz: frames a second of clips made from stills.
+        motion: how heads move in clips made from stills: calm, lively or fast.
         height_px: height of clips made from stills; None takes the tallest channel's.
         channels: names of channels.
         recognisers: files of foreign recognisers, each with its description beside it.
@@ -54,6 +56,7 @@ class EvaluateOptions(BaseModel):
     faces: int = Field(default=40, ge=1, le=100_000)
     seconds: float = Field(default=1.5, gt=0, le=600)
     rate_hz: float = Field(default=30.0, ge=1, le=120)
+    motion: str = "calm"
     height_px: int | None = Field(default=None, ge=90, le=2160)
     channels: tuple[str, ...] = tuple(CHANNELS)
     recognisers: tuple[Path, ...] = ()
@@ -62,6 +65,11 @@ class EvaluateOptions(BaseModel):
     read_every: int = Field(default=5, ge=1, le=1000)
     settings: ChainSettings = ChainSettings()
     seed: int = Field(default=0, ge=0)
+
+    @field_validator("motion")
+    @classmethod
+    def _known_motion(cls, name: str) -> str:
+        return _known((name,), MOTIONS, "motion")[0]
 
     @field_validator("channels")
     @classmethod

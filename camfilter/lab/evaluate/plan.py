@@ -126,7 +126,7 @@ class Plan:
             self._code,
             [subject.name, subject.member, subject.path.name, stat.st_size, stat.st_mtime_ns],
             [options.seconds, options.rate_hz, options.read_every, options.seed],
-            None if subject.is_video else [options.size.width, options.size.height],
+            None if subject.is_video else [options.size.width, options.size.height, options.motion],
         )
 
     def condition_key(self, condition: Condition) -> str:
