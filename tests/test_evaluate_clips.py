@@ -153,6 +153,7 @@ def _empty(folder: Path) -> Path:
     ("values", "message"),
     [
         ({"channels": ("u9",)}, "There is no channel 'u9'"),
+        ({"motion": "frantic"}, "There is no motion 'frantic'. Choose from calm, lively, fast."),
         ({"countermeasures": ("prayer",)}, "There is no counter-measure 'prayer'"),
         ({"part": "best"}, "--part 'best' cannot be used"),
         ({"faces": 0}, "--faces 0 cannot be used"),
@@ -218,6 +219,18 @@ def test_a_clip_of_a_subject() -> None:
     assert len(first.frames) == 9
     assert first.frames[0].shape == (360, 640, 3)
     assert all(map(np.array_equal, first.frames, second.frames))
+
+
+def test_a_lively_head_moves_more_than_a_calm_one_and_less_than_a_fast_one(
+    still_faces: MediaPipeFaces,
+) -> None:
+    subject = Subject("hopper", portrait_path())
+    ways_px = []
+    for motion in ("calm", "lively", "fast"):
+        frames = make_clip(subject, options(seconds=1.5, motion=motion)).frames[::3]
+        centres = [still_faces.find(pixels)[0].outline.mean(axis=0) for pixels in frames]
+        ways_px.append(np.linalg.norm(np.diff(centres, axis=0), axis=1).sum())
+    assert 1.3 * ways_px[0] < ways_px[1] < ways_px[2] / 1.3
 
 
 def test_a_picture_without_a_face_gives_no_clip(tmp_path: Path) -> None:

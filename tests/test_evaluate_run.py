@@ -219,11 +219,14 @@ def test_the_same_seed_gives_the_same_figures_in_any_number_of_processes(
     assert comparable(collect(second)) == comparable(collect(done[0]))
 
 
-def test_another_seed_gives_other_clips(done: tuple[Evaluation, Path], pictures: Path) -> None:
+@pytest.mark.parametrize("other", [{"seed": 1}, {"motion": "lively"}])
+def test_another_seed_or_motion_gives_other_clips(
+    done: tuple[Evaluation, Path], pictures: Path, other: dict[str, Any]
+) -> None:
     plan = done[0].plan
-    other = evaluate_plan(pictures, done[1], seed=1)
+    changed = evaluate_plan(pictures, done[1], **other)
     subject = done[0].subjects[0]
-    assert plan.clip_key(subject) != other.clip_key(subject)
+    assert plan.clip_key(subject) != changed.clip_key(subject)
 
 
 def evaluate_plan(pictures: Path, folder: Path, **more: Any) -> Any:
