@@ -43,12 +43,23 @@ def test_looks_that_confirm_are_further_and_further_apart_up_to_six_frames() -> 
     ],
     ids=["strayed", "elsewhere", "one more", "one fewer", "none"],
 )
-def test_news_bring_the_looks_together_again(carried: list[Face], found: list[Face]) -> None:
+def test_news_make_it_look_at_every_picture_until_it_confirms(
+    carried: list[Face], found: list[Face]
+) -> None:
     cadence = Cadence()
     for _ in range(6):
         cadence.hear([FACE], [FACE])
-    cadence.hear(carried, found)
-    assert frames_to_the_next_look(cadence) == 3
+    apart = []
+    for last in ([carried, found], [carried, found], [[FACE], [FACE]]):
+        cadence.hear(*last)
+        apart.append(frames_to_the_next_look(cadence))
+    assert apart == [1, 1, 4]
+
+
+def test_a_machine_short_of_time_looks_no_oftener_for_news() -> None:
+    cadence = Cadence(lambda: 4)
+    cadence.hear([FACE], [ELSEWHERE])
+    assert frames_to_the_next_look(cadence) == 4
 
 
 def test_what_was_not_carried_brings_the_looks_together_again() -> None:

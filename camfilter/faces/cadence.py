@@ -20,19 +20,25 @@ _SAME_FACE: Final = 0.2
 class Cadence:
     """Frames from one look of the finder to the next: one more after each that brings no news.
 
+    While it corrects what was carried it looks at every picture: a head that turns aside moves as
+    its texture does not tell.
+
     Args:
-        find_every: asked in each picture: frames from one look to the next while the finder
-            corrects what was carried; 1 shows it every picture, None stands for 3. Up to six
-            pass while it does not.
+        find_every: asked in each picture: frames from one look to the next at first; 1 shows it
+            every picture, None stands for 3, and more is kept to whatever the finder says. Up to
+            six pass while it only confirms.
     """
 
     def __init__(self, find_every: Callable[[], int] | None = None) -> None:
         self._find_every = find_every or _usual
         self._confirmed = 0
+        self._corrects = False
 
     def due(self, frames_carried: int) -> bool:
         """Whether the finder's turn has come, after so many pictures that it did not see."""
         least = self._find_every()
+        if self._corrects and least <= _FIND_EVERY:
+            return frames_carried >= 1
         most = max(least, _SELDOM) if least > 1 else 1
         return frames_carried >= min(most, least + self._confirmed)
 
@@ -44,6 +50,7 @@ class Cadence:
         """Learn what the finder saw in a picture to which faces had been carried."""
         alike = len(carried) == len(found) and all(_is_among(face, carried) for face in found)
         self._confirmed = self._confirmed + 1 if alike else 0
+        self._corrects = not alike
 
 
 def _is_among(face: Face, carried: Sequence[Face]) -> bool:
