@@ -32,6 +32,7 @@ _STEADY_FRAMES: Final = 3
 _MARGIN: Final = 0.25
 _LEAST_MARGIN: Final = 0.15
 _MOST_MARGIN: Final = 0.35
+"""Around a face that moved, within which its patch is kept."""
 _PATCH_PX: Final = 112
 _POINTS_ACROSS: Final = 6
 _POINTS_INSIDE: Final = 0.62
@@ -47,7 +48,7 @@ _SMALLEST_FACE_PX: Final = 24
 _LEAST_IN_VIEW: Final = 0.8
 _SAME_FACE: Final = 0.2
 _FAR: Final = 0.07
-"""Of the width. A face that is seen further from where it was seen last is misplaced by half."""
+"""Of a face's width: from further away the finder's mesh puts it wrong, by half of it at worst."""
 
 
 class LookingFinder(Protocol):
