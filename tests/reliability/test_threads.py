@@ -179,7 +179,13 @@ def test_while_the_sink_hangs_the_status_says_so() -> None:
         provider = surrogate = "fake"
         eased, frames_eased = "", 0
 
-    camera = FakeSource((raw_frame(i) for i in count()), live=True, rate_hz=100.0)
+    indices, ended = count(), threading.Event()
+
+    def next_frame() -> RawFrame:
+        ended.wait(0.004)  # the camera's rate: one that never waits starves all other threads
+        return raw_frame(next(indices))
+
+    camera = FakeSource((next_frame for _ in count()), live=True, rate_hz=200.0)
     parts = Parts(
         open_source=lambda _: camera,
         open_sink=lambda *_: FakeSink(hang),
@@ -202,6 +208,7 @@ def test_while_the_sink_hangs_the_status_says_so() -> None:
     finally:
         go_on.set()
         controller.stop()
+        ended.set()
         thread.join(WAIT_S)
     assert not thread.is_alive()
 
