@@ -57,7 +57,7 @@ def evaluate(
     ] = None,
     motion: Annotated[
         str | None,
-        typer.Option(help="How heads move: calm, lively or fast.", show_default="calm"),
+        typer.Option(help="How heads move: calm, lively, turning or fast.", show_default="calm"),
     ] = None,
     channel: Annotated[
         list[str] | None, typer.Option(help="Channel; may be repeated.", show_default="all")

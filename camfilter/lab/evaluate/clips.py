@@ -14,6 +14,7 @@ from camfilter.frames import Pixels
 from camfilter.lab.evaluate.motion import MOTIONS, moving_clip
 from camfilter.lab.evaluate.options import EvaluateOptions
 from camfilter.lab.evaluate.subjects import Subject, read_still
+from camfilter.lab.evaluate.turning import relief_of
 from camfilter.sources.base import frames_of
 from camfilter.sources.video import VideoSource
 
@@ -61,7 +62,9 @@ def make_clip(subject: Subject, options: EvaluateOptions, finder: FaceFinder | N
         return Clip([], options.rate_hz)
     times_s = np.arange(options.frame_count) / options.rate_hz
     random = np.random.default_rng(seed_of(options.seed, "clip", subject.name))
-    frames = moving_clip(still, face.box, options.size, times_s, random, MOTIONS[options.motion])
+    motion = MOTIONS[options.motion]
+    relief = relief_of(still) if motion.turns else None
+    frames = moving_clip(still, face.box, options.size, times_s, random, motion, relief)
     return Clip(frames, options.rate_hz)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from camfilter.faces.base import Box
 from camfilter.frames import Pixels, Size
+from camfilter.lab.evaluate.turning import Relief, turned
 
 __all__ = ["MOTIONS", "Motion", "moving_clip"]
 
@@ -32,6 +33,8 @@ class Motion:
         log_gain: natural logarithm of the light.
         noise_levels: standard deviation of the sensor's noise, new in each frame.
         period_s: least and greatest duration of one swing.
+        yaw_deg: turn to a side, out of the picture's plane.
+        pitch_deg: nod, likewise.
     """
 
     face_height: tuple[float, float] = (0.36, 0.56)
@@ -41,14 +44,24 @@ class Motion:
     log_gain: float = 0.08
     noise_levels: float = 1.2
     period_s: tuple[float, float] = (1.5, 5.0)
+    yaw_deg: float = 0.0
+    pitch_deg: float = 0.0
+
+    @property
+    def turns(self) -> bool:
+        """Whether it needs to know how deep the head is."""
+        return bool(self.yaw_deg or self.pitch_deg)
 
 
 MOTIONS: Final = {
     "calm": Motion(),
     "lively": Motion(pan=0.12, log_zoom=0.12, roll_deg=9.0, period_s=(1.2, 3.0)),
+    "turning": Motion(
+        pan=0.12, log_zoom=0.12, roll_deg=9.0, period_s=(1.2, 3.0), yaw_deg=25.0, pitch_deg=10.0
+    ),
     "fast": Motion(pan=0.14, log_zoom=0.16, roll_deg=14.0, period_s=(0.7, 1.8)),
 }
-"""How heads move: of who listens, who talks, and who laughs and turns about."""
+"""How heads move: of who listens, who talks, who looks at others, and who laughs and turns about."""
 
 
 def moving_clip(
@@ -58,6 +71,7 @@ def moving_clip(
     times_s: NDArray[np.float64],
     random: np.random.Generator,
     motion: Motion | None = None,
+    relief: Relief | None = None,
 ) -> list[Pixels]:
     """Make a clip from one picture.
 
@@ -68,6 +82,7 @@ def moving_clip(
         times_s: (n,) time of each frame.
         random: all chance comes from it: the same seed gives the same clip.
         motion: how far things move.
+        relief: of the head; without one it does not turn.
 
     Returns:
         n frames, (height, width, 3) uint8, BGR.
@@ -77,11 +92,12 @@ def moving_clip(
     scale = share * size.height / max(1, face.bottom - face.top)
     centre = np.array([(face.left + face.right) / 2, (face.top + face.bottom) / 2])
     if scale < _LEAST_SCALE:
-        shrink = scale / _LEAST_SCALE
+        shrink, width = scale / _LEAST_SCALE, still.shape[1]
         still = cv2.resize(still, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA).view(
             np.uint8
         )
         centre, scale = centre * shrink, _LEAST_SCALE
+        relief = relief.resized(still.shape[1] / width) if relief is not None else None
     swings = {
         name: _swing(times_s, motion.period_s, random)
         for name in ("right", "down", "zoom", "roll", "gain")
@@ -92,6 +108,11 @@ def moving_clip(
         0, motion.noise_levels, (size.height + _NOISE_MARGIN_PX, size.width + _NOISE_MARGIN_PX, 3)
     )
     noise_levels = np.rint(noise).astype(np.int16)
+    yaw, pitch = (
+        (_swing(times_s, motion.period_s, random) for _ in range(2))
+        if motion.turns
+        else (np.zeros(len(times_s)), np.zeros(len(times_s)))
+    )
     frames = []
     for index in range(len(times_s)):
         matrix = cv2.getRotationMatrix2D(
@@ -107,8 +128,13 @@ def moving_clip(
         part, shifted = _part(np.asarray(matrix, np.float64), Size.of(still), size)
         if part is not None:
             area = (part[1].stop - part[1].start, part[0].stop - part[0].start)
+            shown = still
+            if relief is not None and motion.turns:
+                shown = turned(
+                    still, relief, motion.yaw_deg * yaw[index], motion.pitch_deg * pitch[index]
+                )
             head = cv2.warpAffine(
-                still, shifted, area, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+                shown, shifted, area, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
             )
             weight = cv2.warpAffine(edges, shifted, area, flags=cv2.INTER_LINEAR)
             frame[part] = cv2.blendLinear(head, wall[part], weight, 1 - weight)

@@ -36,7 +36,7 @@ class EvaluateOptions(BaseModel):
         faces: most subjects; those of a table are chosen so that expressions are even.
         seconds: length of each clip.
         rate_hz: frames a second of clips made from stills.
-        motion: how heads move in clips made from stills: calm, lively or fast.
+        motion: how heads move in clips made from stills: calm, lively, turning or fast.
         height_px: height of clips made from stills; None takes the tallest channel's.
         channels: names of channels.
         recognisers: files of foreign recognisers, each with its description beside it.
