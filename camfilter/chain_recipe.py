@@ -29,6 +29,8 @@ class Recipe:
         rests: a settled face takes a stage in every third frame; False never lets it rest.
         alert: all surrogates read a face again as soon as it changes, and another expression is
             worked on in haste; False has one read it now and then.
+        on_skin: the texture goes with the skin when it moves inside the crop, as in a head that
+            turns; False leaves it in its cells.
     """
 
     reach: ViewRange = field(default_factory=ViewRange)
@@ -41,3 +43,4 @@ class Recipe:
     kept: float = 0.8
     rests: bool = True
     alert: bool = True
+    on_skin: bool = True

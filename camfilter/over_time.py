@@ -1,10 +1,10 @@
 """The chain over time: its stages are spread over the frames, and the change stays with the face.
 
 Each face keeps a texture on the grid of its own crop. A similarity transform from the face's
-landmarks carries it from frame to frame; every frame gives it a stage more, each on another
-surrogate and another view. So the face wears a steady texture that a video codec
-sends once, the length of the chain is paid little by little, and many views make it hold for
-recognisers that nobody knows.
+landmarks carries it from frame to frame, and inside the crop it goes with the skin; every frame
+gives it a stage more, each on another surrogate and another view. So the face wears a steady
+texture that a video codec sends once, the length of the chain is paid little by little, and many
+views make it hold for recognisers that nobody knows.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from camfilter.frames import Pixels
 from camfilter.geometry import Crop, FollowedMask, centred, cut_crop
 from camfilter.haste import Haste
 from camfilter.settings import LEVELS, ChainSettings
+from camfilter.skin_flow import SkinFlow, carried
 from camfilter.surrogate.base import Stage, Surrogate
 from camfilter.surrogate.ensemble import members_of
 from camfilter.texture import stepped
@@ -70,6 +71,7 @@ class _Worn:
         momentum: (48, 48) float32 gradient kept from earlier stages.
         reading: what the surrogates read in the clean face.
         seen: (64, 64) float32 luma of the face in the newest frame.
+        skin: where its skin goes inside that.
         stages: how many stages it has had.
         read_frame: frame of the newest clean reading.
         frame: frame in which it was worn last.
@@ -87,6 +89,7 @@ class _Worn:
     momentum: Crop
     reading: CleanReading
     seen: Crop
+    skin: SkinFlow
     decoys: Decoys
     turns: Turns
     haste: Haste
@@ -235,6 +238,9 @@ class ChainOverTime:
             start = self._lost if state is None else None
             state = self._start(crop, start)
             self._worn[key] = state
+        elif self._recipe.on_skin and (places := state.skin.moved(crop)) is not None:
+            state.texture = carried(state.texture, places)
+            state.momentum = carried(state.momentum, places)
         state.seen, state.frame = crop, self._frame
         return state
 
@@ -249,8 +255,8 @@ class ChainOverTime:
         decoys, turns = Decoys(np.random.default_rng(seeds)), Turns(len(self._members))
         haste = Haste(_HASTE_CHAINS * self.settings.chain_length)
         return _Worn(
-            texture, blank.copy(), reading, crop, decoys, turns, haste, FollowedMask(GRID_PX),
-            read_frame=self._frame,
+            texture, blank.copy(), reading, crop, SkinFlow(crop, GRID_PX), decoys, turns, haste,
+            FollowedMask(GRID_PX), read_frame=self._frame,
         )  # fmt: skip
 
     def _read_changed(self, worn: list[_Worn]) -> bool:

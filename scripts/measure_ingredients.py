@@ -80,6 +80,7 @@ VARIANTS = {
     "full steps, as in FGSM": Variant(Recipe(full_steps=True)),
     "all of the momentum kept": Variant(Recipe(kept=1.0)),
     "settled faces never rest": Variant(Recipe(rests=False)),
+    "left in its cells when the skin moves": Variant(Recipe(on_skin=False)),
     "two stages a frame": Variant(settings={"stages_per_frame": 2}),
     "per frame, ten stages": Variant(settings={"chaining": "per-frame"}),
 }

@@ -153,7 +153,7 @@ def _empty(folder: Path) -> Path:
     ("values", "message"),
     [
         ({"channels": ("u9",)}, "There is no channel 'u9'"),
-        ({"motion": "frantic"}, "There is no motion 'frantic'. Choose from calm, lively, turning, fast."),
+        ({"motion": "frantic"}, "There is no motion 'frantic'. Choose from calm, lively, turning,"),
         ({"countermeasures": ("prayer",)}, "There is no counter-measure 'prayer'"),
         ({"part": "best"}, "--part 'best' cannot be used"),
         ({"faces": 0}, "--faces 0 cannot be used"),

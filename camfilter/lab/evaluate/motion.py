@@ -61,7 +61,7 @@ MOTIONS: Final = {
     ),
     "fast": Motion(pan=0.14, log_zoom=0.16, roll_deg=14.0, period_s=(0.7, 1.8)),
 }
-"""How heads move: of who listens, who talks, who looks at others, and who laughs and turns about."""
+"""How heads move: of who listens, who talks, who looks about, and who laughs and rocks."""
 
 
 def moving_clip(

@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RBFInterpolator
+from scipy.interpolate import RBFInterpolator  # type: ignore[import-untyped]
 
 from camfilter.faces.quiet import quiet_native_log
 from camfilter.faces.solutions import load_solutions
