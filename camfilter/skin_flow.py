@@ -43,7 +43,7 @@ class SkinFlow:
 
     def __init__(self, crop: Crop, cells: int) -> None:
         # At full resolution: at half, what it finds is worth a point of fooling less.
-        self._flow: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._flow.setFinestScale(0)
         self._before = _bytes(crop)
         self._cells = cells
@@ -95,10 +95,9 @@ def carried(texture: Crop, places: Places) -> Crop:
         (s, s) float32, as sharp as before: what is resampled again and again by straight lines
         fades within a second.
     """
-    return np.asarray(
-        cv2.remap(texture, *cv2.split(places), cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE),
-        np.float32,
-    )
+    across, down = (np.ascontiguousarray(places[..., axis]) for axis in (0, 1))
+    laid = cv2.remap(texture, across, down, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(laid, np.float32)
 
 
 def _bytes(crop: Crop) -> NDArray[np.uint8]:
