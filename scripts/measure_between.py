@@ -1,6 +1,6 @@
 """How far a face that is carried between two looks of the finder lies from where it is.
 
-Moving clips of LFW's validation identities, calm, lively and fast, go through the finder
+Moving clips of LFW's validation identities, calm to fast and turning, go through the finder
 frame by frame and through `BetweenFrames`, both behind `HeldFaces` as in a live run. Distances
 are shares of the face's width, against the finder that sees each frame.
 """
@@ -25,6 +25,7 @@ from camfilter.frames import Pixels, Size
 from camfilter.lab.evaluate.motion import MOTIONS, moving_clip
 from camfilter.lab.evaluate.options import EvaluateOptions
 from camfilter.lab.evaluate.subjects import find_subjects, read_still
+from camfilter.lab.evaluate.turning import relief_of
 from camfilter.sources.base import frames_of
 from camfilter.sources.video import VideoSource
 
@@ -72,7 +73,9 @@ def made(data: Path, size: Size, clips: int, frames: int, motion: str) -> Iterat
         faces = stills.find(still)
         if faces:
             random = np.random.default_rng([index, len(motion)])
-            yield moving_clip(still, faces[0].box, size, times_s, random, MOTIONS[motion])
+            way = MOTIONS[motion]
+            relief = relief_of(still) if way.turns else None
+            yield moving_clip(still, faces[0].box, size, times_s, random, way, relief)
     stills.close()
 
 
