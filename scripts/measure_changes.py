@@ -51,7 +51,11 @@ SIZE: Final = Size(640, 360)
 RATE_HZ: Final = 30
 READ_EVERY: Final = 2
 SEED: Final = 3
-RECIPES: Final = {"as shipped": Recipe(), "one surrogate reads now and then": Recipe(alert=False)}
+RECIPES: Final = {
+    "as shipped": Recipe(),
+    "one surrogate reads now and then": Recipe(alert=False),
+    "left in its cells when the skin moves": Recipe(on_skin=False),
+}
 SPANS_S: Final = {
     "before": (-10.0, 0.0),
     "to 0.2 s": (0.0, 0.2),

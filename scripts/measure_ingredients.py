@@ -39,6 +39,7 @@ from camfilter.lab.evaluate.filtering import (
     filter_without,
 )
 from camfilter.lab.evaluate.measures import SURE, leakage
+from camfilter.lab.evaluate.motion import MOTIONS
 from camfilter.lab.evaluate.options import EvaluateOptions
 from camfilter.lab.evaluate.recognisers import Recogniser, load_recognisers
 from camfilter.lab.evaluate.subjects import Subject, find_subjects
@@ -222,16 +223,20 @@ def main(
     faces: Annotated[int, typer.Option(help="Clips, of one second each.", min=2)] = 100,
     recogniser: Annotated[list[Path] | None, typer.Option(help="Foreign recognisers.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Variants whose name holds this.")] = None,
+    motion: Annotated[str, typer.Option(help=f"How heads move: {', '.join(MOTIONS)}.")] = "calm",
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
     file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
     """Measure the shipped chain, and what each change of it costs or gives."""
-    options = EvaluateOptions(
-        data=data, part="valid", faces=faces, seconds=1.0, height_px=360,
-        channels=(ROUNDED, CODED), recognisers=tuple(recogniser or ()), seed=11,
-    )  # fmt: skip
     names = [name for name in VARIANTS if not only or any(part in name for part in only)]
     try:
+        options = EvaluateOptions.of(
+            {
+                "data": data, "part": "valid", "faces": faces, "seconds": 1.0, "height_px": 360,
+                "motion": motion, "channels": (ROUNDED, CODED),
+                "recognisers": tuple(recogniser or ()), "seed": 11,
+            }
+        )  # fmt: skip
         subjects = find_subjects(options)
         work = partial(measured, options=options, names=names)
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
