@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from camfilter.frames import Pixels
+from camfilter.faces.base import Box
+from camfilter.frames import Pixels, Size
 from camfilter.lab.evaluate.clips import make_clip
+from camfilter.lab.evaluate.motion import MOTIONS, moving_clip
 from camfilter.lab.evaluate.options import EvaluateOptions
 from camfilter.lab.evaluate.subjects import Subject
 from camfilter.lab.evaluate.turning import Relief, mesh_of, relief_of, turned
@@ -57,10 +60,25 @@ def test_what_is_far_from_the_head_stays_and_so_does_all_at_no_angle(
 
 
 def test_a_smaller_picture_has_a_smaller_relief(relief: Relief) -> None:
-    half = relief.resized(0.5)
+    whole = Size.of(relief.weight)
+    half = relief.resized(Size(whole.width // 2, whole.height // 2))
     assert half.height_px.max() == pytest.approx(relief.height_px.max() / 2, rel=0.02)
-    assert half.centre == (relief.centre[0] / 2, relief.centre[1] / 2)
+    assert half.centre == pytest.approx((relief.centre[0] / 2, relief.centre[1] / 2), rel=0.02)
     assert half.weight.max() <= 1
+
+
+@pytest.mark.parametrize("width_px", [901, 1000, 1017])
+def test_a_large_picture_turns_too(hopper: Pixels, width_px: int) -> None:
+    """It is shrunk before it is moved, whatever its sides are."""
+    large = cv2.resize(hopper, (width_px, 1201)).view(np.uint8)
+    relief = relief_of(large)
+    assert relief is not None
+    face, times_s = Box(300, 200, 700, 800), np.array([0.0, 0.4])
+    random = np.random.default_rng(1)
+    still, moved = moving_clip(
+        large, face, Size(320, 180), times_s, random, MOTIONS["turning"], relief
+    )
+    assert still.shape == moved.shape == (180, 320, 3)
 
 
 def test_a_picture_without_a_face_has_none() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi
 from typing import Final
 
@@ -53,12 +53,11 @@ class Motion:
         return bool(self.yaw_deg or self.pitch_deg)
 
 
+_LIVELY: Final = Motion(pan=0.12, log_zoom=0.12, roll_deg=9.0, period_s=(1.2, 3.0))
 MOTIONS: Final = {
     "calm": Motion(),
-    "lively": Motion(pan=0.12, log_zoom=0.12, roll_deg=9.0, period_s=(1.2, 3.0)),
-    "turning": Motion(
-        pan=0.12, log_zoom=0.12, roll_deg=9.0, period_s=(1.2, 3.0), yaw_deg=25.0, pitch_deg=10.0
-    ),
+    "lively": _LIVELY,
+    "turning": replace(_LIVELY, yaw_deg=25.0, pitch_deg=10.0),
     "fast": Motion(pan=0.14, log_zoom=0.16, roll_deg=14.0, period_s=(0.7, 1.8)),
 }
 """How heads move: of who listens, who talks, who looks about, and who laughs and rocks."""
@@ -92,12 +91,12 @@ def moving_clip(
     scale = share * size.height / max(1, face.bottom - face.top)
     centre = np.array([(face.left + face.right) / 2, (face.top + face.bottom) / 2])
     if scale < _LEAST_SCALE:
-        shrink, width = scale / _LEAST_SCALE, still.shape[1]
+        shrink = scale / _LEAST_SCALE
         still = cv2.resize(still, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA).view(
             np.uint8
         )
         centre, scale = centre * shrink, _LEAST_SCALE
-        relief = relief.resized(still.shape[1] / width) if relief is not None else None
+        relief = relief.resized(Size.of(still)) if relief is not None else None
     swings = {
         name: _swing(times_s, motion.period_s, random)
         for name in ("right", "down", "zoom", "roll", "gain")

@@ -13,7 +13,7 @@ from scipy.interpolate import RBFInterpolator  # type: ignore[import-untyped]
 
 from camfilter.faces.quiet import quiet_native_log
 from camfilter.faces.solutions import load_solutions
-from camfilter.frames import Pixels
+from camfilter.frames import Pixels, Size
 
 __all__ = ["Relief", "mesh_of", "relief_of", "turned"]
 
@@ -42,14 +42,15 @@ class Relief:
     weight: NDArray[np.float32]
     centre: tuple[float, float]
 
-    def resized(self, share: float) -> Relief:
+    def resized(self, size: Size) -> Relief:
         """The relief of the picture made smaller or larger.
 
         Args:
-            share: of each of its sides.
+            size: of that picture; its sides stand to each other as before, but for rounding.
         """
+        share = size.width / self.weight.shape[1]
         height, weight = (
-            np.asarray(cv2.resize(field, None, fx=share, fy=share), np.float32)
+            np.asarray(cv2.resize(field, (size.width, size.height)), np.float32)
             for field in (self.height_px * np.float32(share), self.weight)
         )
         return Relief(height, weight, (self.centre[0] * share, self.centre[1] * share))
