@@ -140,3 +140,11 @@ def test_the_chain_carries_what_a_face_wears(on_skin: bool, least: float, most: 
     inside = slice(10, 38)
     one, other = before[inside, 10:35], after[inside, 13:38]
     assert least <= np.corrcoef(one.ravel(), other.ravel())[0, 1] <= most
+
+
+def test_what_moves_further_than_skin_can_is_not_followed() -> None:
+    flow = SkinFlow(skin(), CELLS)
+    assert flow.moved(skin(9)) is None  # seven cells in one frame
+    assert flow.moved(skin(9)) is None  # and it starts again from there
+    flow._pause = 0
+    assert flow.moved(skin(12)) is not None
