@@ -42,7 +42,7 @@ class SkinFlow:
     """
 
     def __init__(self, crop: Crop, cells: int) -> None:
-        # At full resolution: at half, what it finds is worth a point of fooling less.
+        # At full resolution: the lips of a crop are a few pixels high.
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._flow.setFinestScale(0)
         self._before = _bytes(crop)
