@@ -25,17 +25,18 @@ DECOYS: Final = ("sadness", "anger")
 LAST_RESORT: Final = "neutral"
 """For a face that some surrogate reads as the one, and some as the other."""
 
-FURTHER: Final = "fear"
-"""For a face that those leave unmoved: seldom read where it is approached, yet the truth goes."""
+_NO_DECOY: Final = -1
+"""Only leave the truth: whatever is not the truth is better than the truth."""
 
 _FIRST_SHARE: Final = 0.5
 _NEARLY: Final = 0.7
 _SECOND: Final = 0.5
 _LIKELY: Final = 0.2
-_PATIENCE_STAGES: Final = 16
-_DECAY: Final = 0.7
-_UNMOVED: Final = 0.4
-_HOPELESS: Final = 0.75
+_WARM_UP_STAGES: Final = 8
+_PATIENCE_STAGES: Final = 24
+_DECAY: Final = 0.85
+_UNMOVED: Final = 0.33
+_BETTER: Final = 0.1
 _SURE_LOGITS: Final = 2.0
 _FLAT_LOGITS: Final = 1.0
 
@@ -50,14 +51,13 @@ class Decoys:
     def __init__(self, random: np.random.Generator) -> None:
         names = DECOYS if random.random() < _FIRST_SHARE else DECOYS[::-1]
         self._order = [EXPRESSIONS.index(name) for name in names]
-        self._last, self._further = EXPRESSIONS.index(LAST_RESORT), EXPRESSIONS.index(FURTHER)
+        self._last = EXPRESSIONS.index(LAST_RESORT)
         self._held = self._order[0]
         self._read: set[int] = set()
         self._found_better: int | None = None
         self._shares: dict[int, float] = {}
         self._unmoved: dict[int, float] = {}
         self._tried = 0
-        self._out_of_reach = False
 
     def away_from(self, beliefs: NDArray[np.float32]) -> int | None:
         """Index of the decoy, which no surrogate might take for the truth; None: none is in reach.
@@ -65,41 +65,38 @@ class Decoys:
         Args:
             beliefs: (surrogates, 8) probabilities that each gives the clean face.
         """
-        if self._out_of_reach:
-            return None
         self._read = _nearly_read(beliefs)
         decoy = self._found_better
         if decoy is None or decoy in self._read:
             decoy = self._usual(beliefs.mean(axis=0))
         if decoy != self._held:
             self._held, self._tried, self._unmoved = decoy, 0, {}
-        return decoy
+        return None if decoy == _NO_DECOY else decoy
 
     def hear(self, surrogate: int, *, truth_is_read: bool) -> None:
         """Learn whether a surrogate read the truth in the newest stage all the same.
 
-        A decoy that leaves half of them unmoved on this face gives way to the other one, and
-        that to one further. Then the best of them stays, as a change that never settles would be
-        seen; where all move hardly any surrogate there is none, since whatever is not the truth
-        is better than the truth.
+        What leaves a third of them unmoved on this face gives way to the other decoy, and that to
+        none. Each was tried then, and whichever leaves fewest unmoved is held, and judged on: a
+        head that turns, or an hour, may bring another one into reach.
 
         Args:
             surrogate: its index.
             truth_is_read: whether it did.
         """
         self._tried += 1
+        if self._tried <= _WARM_UP_STAGES:  # the texture is still that of what was held before
+            return
         before = self._unmoved.get(surrogate, float(truth_is_read))
         self._unmoved[surrogate] = _DECAY * before + (1 - _DECAY) * truth_is_read
+        if self._tried < _PATIENCE_STAGES:
+            return
         share = sum(self._unmoved.values()) / len(self._unmoved)
-        if self._tried < _PATIENCE_STAGES or share < _UNMOVED or self._held in self._shares:
-            return
         self._shares[self._held] = share
-        untried = {self._order[1], self._further} - self._read - self._shares.keys()
-        if untried:
-            self._found_better = min(untried, key=[*self._order, self._further].index)
-            return
-        self._found_better = min(self._shares, key=self._shares.__getitem__)
-        self._out_of_reach = self._shares[self._found_better] > _HOPELESS
+        options = [option for option in (*self._order, _NO_DECOY) if option not in self._read]
+        best = min(options, key=lambda option: self._shares.get(option, 0.0))
+        if share >= _UNMOVED and self._shares.get(best, 0.0) < share - _BETTER:
+            self._found_better = best
 
     def _usual(self, mean: NDArray[np.float32]) -> int:
         held, other = self._order

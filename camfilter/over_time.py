@@ -54,10 +54,10 @@ _FADED: Final = 0.4
 _SETTLED_STEP: Final = 2 / 3
 _HASTY_STEP: Final = 1.5
 _LEAST_STEP: Final = 0.1
-_PATIENCE_STAGES: Final = 30
 _LEAST_LEVELS: Final = 1.0
 _SETTLED_NEED: Final = 0.1
 _SETTLED_STAGES: Final = 90
+_MOVED_FRAMES: Final = 6
 _RESTS_FRAMES: Final = 3
 """A settled face takes a stage in every third frame: more change nothing that is measured."""
 
@@ -79,6 +79,7 @@ class _Worn:
         aimed_at_stage: the stage that approached it first.
         staged_frame: frame of the newest stage.
         reread_frame: frame in which all surrogates read the clean face last.
+        moved_frame: frame in which its skin moved inside the crop last.
         haste: the stages it is given beyond its turn.
         mask: where it may change.
         decoys: what it shall be read as, in mode untargeted.
@@ -101,6 +102,7 @@ class _Worn:
     aimed_at_stage: int = 0
     staged_frame: int = 0
     reread_frame: int = -_REREAD_FRAMES
+    moved_frame: int = -_MOVED_FRAMES
 
     @property
     def beliefs(self) -> NDArray[np.float32]:
@@ -191,12 +193,16 @@ class ChainOverTime:
                 self._stage(worn[index], masks[index])
 
     def _rests(self, state: _Worn) -> bool:
-        """Whether a face had a stage a moment ago, and is turned, or has long been worked on."""
+        """Whether a face had a stage a moment ago, and is turned, or has long been worked on.
+
+        A head that turns shows what no stage has seen: it must be turned to rest.
+        """
         just_now = 0 < self._frame - state.staged_frame < _RESTS_FRAMES
         if not self._recipe.rests or not just_now or self._is_young(state):
             return False
         worked_on = state.stages - self._begun_at_stage(state) >= _SETTLED_STAGES
-        return worked_on or state.turns.need <= _SETTLED_NEED
+        keeps_still = self._frame - state.moved_frame >= _MOVED_FRAMES
+        return (worked_on and keeps_still) or state.turns.need <= _SETTLED_NEED
 
     def _work_in_haste(self, worn: list[_Worn], masks: list[Crop]) -> None:
         """Stages beyond the turn, for the one face that needs them most."""
@@ -241,6 +247,7 @@ class ChainOverTime:
         elif self._recipe.on_skin and (places := state.skin.moved(crop)) is not None:
             state.texture = carried(state.texture, places)
             state.momentum = carried(state.momentum, places)
+            state.moved_frame = self._frame
         state.seen, state.frame = crop, self._frame
         return state
 
@@ -355,17 +362,11 @@ class ChainOverTime:
         return np.maximum(hiding * fade, least) * np.ones_like(state.texture)
 
     def _step(self, state: _Worn) -> float:
-        """Step of the next stage: large for a new face or expression, small once all are turned.
-
-        What was not turned in a second will hardly be, and shall not flicker for ever.
-        """
+        """Step of the next stage: large for a new face or expression, small once all are turned."""
         step = self.settings.step_size
         if self._is_young(state):
             return step
-        patience = _PATIENCE_STAGES / max(
-            _PATIENCE_STAGES, state.stages - self._begun_at_stage(state)
-        )
-        need = min(1.0, 2 * state.turns.need) * patience
+        need = min(1.0, 2 * state.turns.need)
         most = _HASTY_STEP if state.haste.goes_on(state.stages) else _SETTLED_STEP
         return step * max(_LEAST_STEP * _SETTLED_STEP, most * need)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -203,14 +204,13 @@ def test_what_a_lost_face_wore_is_forgotten_after_ten_seconds() -> None:
         (49, 0, 60, 1.0),
         (50, 20, 0, 2 / 3),
         (70, 40, 0, 2 / 3),
-        (60, 0, 0, 1 / 3),
-        (80, 20, 0, 1 / 3),
+        (80, 20, 0, 2 / 3),
         (50, 30, 4, 2 / 3),
         (50, 30, 60, 0.1 * 2 / 3),
-        (9999, 0, 0, 0.1 * 2 / 3),
+        (9999, 0, 0, 2 / 3),
     ],
 )
-def test_the_step_is_small_once_all_are_turned_or_have_not_been_for_long(
+def test_the_step_is_small_once_all_are_turned_and_no_sooner(
     stages: int, aimed_at: int, turned: int, wanted: float
 ) -> None:
     """Of two surrogates one is turned for so many stages; a need of a half still counts whole."""
@@ -343,6 +343,29 @@ def test_a_settled_face_takes_a_stage_in_every_third_frame_at_most(
         works.perturb_faces(noise(160, 120), there)
     works.catch_up()
     assert sum(state.stages - stages for state in states) == taken
+
+
+@pytest.mark.parametrize(
+    ("need", "moving", "taken"),
+    [(0.15, True, 12), (0.15, False, 4), (0.05, True, 4)],
+    ids=["not turned", "not turned but still", "turned"],
+)
+def test_while_its_skin_moves_a_face_must_be_turned_to_rest(
+    need: float, moving: bool, taken: int
+) -> None:
+    works, there = chain(mode="neutral"), [replace(face_at(30, 50, 30), track=0)]
+    works.perturb_faces(noise(160, 120), there)
+    (state,) = works._worn.values()
+    state.turns, state.stages = Needing(1), 200
+    state.turns.wanted = need
+    rows, columns = np.mgrid[0:48, 0:48].astype(np.float32)
+    at_rest = np.stack([columns, rows], axis=-1)
+    for frame in range(12):
+        moved = at_rest if moving and frame % 5 == 0 else None
+        state.skin = SimpleNamespace(moved=lambda _crop, moved=moved: moved)
+        works.perturb_faces(noise(160, 120), there)
+    works.catch_up()
+    assert state.stages - 200 == taken
 
 
 def test_without_rest_a_settled_face_takes_a_stage_in_every_frame() -> None:

@@ -150,10 +150,10 @@ def cut(pixels: Pixels, sighting: Sighting, rule: CropRule) -> Pixels | None:
 def _around(pixels: Pixels, to_unit: NDArray[np.float64]) -> tuple[Pixels, NDArray[np.float64]]:
     """The part of a frame that a crop is cut from, and the crop's matrix there."""
     height, width = pixels.shape[:2]
-    whole = np.vstack([to_unit, (0, 0, 1)])
-    corners = np.linalg.inv(whole) @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
-    first = np.floor(corners[:2].min(axis=1)).astype(int) - _MARGIN_PX
-    last = np.ceil(corners[:2].max(axis=1)).astype(int) + _MARGIN_PX
+    to_frame = cv2.invertAffineTransform(np.asarray(to_unit, np.float64))
+    corners = to_frame @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
+    first = np.floor(corners.min(axis=1)).astype(int) - _MARGIN_PX
+    last = np.ceil(corners.max(axis=1)).astype(int) + _MARGIN_PX
     left, top = np.clip(first, 0, (width - 1, height - 1))
     right, bottom = np.clip(last, (left + 1, top + 1), (width, height))
     shift = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], np.float64)
