@@ -17,6 +17,8 @@ class Recipe:
     Attributes:
         reach: how far the views of the stages stray.
         decoys: approach a decoy in mode untargeted; False only leaves the truth.
+        judged: a decoy that leaves a third of the surrogates unmoved gives way, in the end to none;
+            False keeps the one that was drawn as long as nobody reads it.
         drawn_by_face: each face draws its decoy by its picture; False gives the first face of
             every call the same one.
         masked: take less where the eye would see it.
@@ -35,6 +37,7 @@ class Recipe:
 
     reach: ViewRange = field(default_factory=ViewRange)
     decoys: bool = True
+    judged: bool = True
     drawn_by_face: bool = True
     masked: bool = True
     full_steps: bool = False

@@ -55,6 +55,8 @@ _SETTLED_STEP: Final = 2 / 3
 _HASTY_STEP: Final = 1.5
 _LEAST_STEP: Final = 0.1
 _LEAST_LEVELS: Final = 1.0
+_NOTHING: Final = -1
+"""The aim of a stage that only leaves the truth."""
 _SETTLED_NEED: Final = 0.1
 _SETTLED_STAGES: Final = 90
 _MOVED_FRAMES: Final = 6
@@ -75,7 +77,7 @@ class _Worn:
         stages: how many stages it has had.
         read_frame: frame of the newest clean reading.
         frame: frame in which it was worn last.
-        aim: index of the expression that the newest stage approached.
+        aim: index of the expression that the newest stage approached, if any.
         aimed_at_stage: the stage that approached it first.
         staged_frame: frame of the newest stage.
         reread_frame: frame in which all surrogates read the clean face last.
@@ -98,7 +100,7 @@ class _Worn:
     stages: int = 0
     read_frame: int = 0
     frame: int = 0
-    aim: int = -1
+    aim: int = _NOTHING
     aimed_at_stage: int = 0
     staged_frame: int = 0
     reread_frame: int = -_REREAD_FRAMES
@@ -316,7 +318,7 @@ class ChainOverTime:
         seen = view.light(np.clip(view.see(state.seen, size_px) + change, 0, 1))
         decoys = state.decoys if self._recipe.decoys else None
         label = goal(settings, state.beliefs, turn, decoys, state.stages)
-        aim = int(label.argmax())
+        aim = int(label.argmax()) if label.max() > 0 else _NOTHING
         if aim != state.aim:
             state.aim, state.aimed_at_stage = aim, state.stages
             state.momentum = np.zeros_like(state.momentum)
@@ -326,7 +328,8 @@ class ChainOverTime:
             Stage(seen[None], label[None], none, still, still, still, still, decay=0.0)
         )
         logits, truth = found.logits[0], int(state.beliefs[turn].argmax())
-        state.decoys.hear(turn, truth_is_read=bool(logits.argmax() == truth))
+        if self._recipe.judged:
+            state.decoys.hear(turn, truth_is_read=bool(logits.argmax() == truth))
         state.turns.hear(turn, turned=is_turned(settings.mode, logits, truth, aim))
         gradient = view.carry_back(found.momentum[0], GRID_PX) * (mask > 0)
         weight = float(np.abs(gradient).sum())

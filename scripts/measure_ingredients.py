@@ -71,6 +71,7 @@ VARIANTS = {
     "as shipped": Variant(),
     "plain48 alone": Variant(settings={"surrogate": "plain48"}),
     "no decoy, only away from the truth": Variant(Recipe(decoys=False)),
+    "the first decoy, whatever it leaves": Variant(Recipe(judged=False)),
     "one decoy for all faces": Variant(Recipe(drawn_by_face=False)),
     "no views": Variant(Recipe(reach=ViewRange(0, 0, 0, 0))),
     "views half as far": Variant(Recipe(reach=ViewRange(3.5, 0.05, 0.02, 0.05))),
@@ -220,7 +221,8 @@ def main(
     data: Annotated[
         Path, typer.Option(envvar="CAMFILTER_DATA", help="Folder with lfw_expressions.zip.")
     ] = REPOSITORY.parent / "shared" / "data",
-    faces: Annotated[int, typer.Option(help="Clips, of one second each.", min=2)] = 100,
+    faces: Annotated[int, typer.Option(help="Clips.", min=2)] = 100,
+    seconds: Annotated[float, typer.Option(help="Length of a clip.", min=0.2)] = 1.0,
     recogniser: Annotated[list[Path] | None, typer.Option(help="Foreign recognisers.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Variants whose name holds this.")] = None,
     motion: Annotated[str, typer.Option(help=f"How heads move: {', '.join(MOTIONS)}.")] = "calm",
@@ -232,7 +234,7 @@ def main(
     try:
         options = EvaluateOptions.of(
             {
-                "data": data, "part": "valid", "faces": faces, "seconds": 1.0, "height_px": 360,
+                "data": data, "part": "valid", "faces": faces, "seconds": seconds, "height_px": 360,
                 "motion": motion, "channels": (ROUNDED, CODED),
                 "recognisers": tuple(recogniser or ()), "seed": 11,
             }

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from camfilter.chain_recipe import Recipe
+from camfilter.decoy import Decoys
 from camfilter.expressions import EXPRESSIONS
 from camfilter.frames import Pixels
 from camfilter.over_time import ChainOverTime, _alike
@@ -528,3 +529,37 @@ def test_a_face_that_stays_the_same_is_not_read_again_by_all() -> None:
     works.catch_up()
     (state,) = works._worn.values()
     assert state.reread_frame < 0
+
+
+class Listening(Decoys):
+    """A decoy that is told of every stage."""
+
+    stages = 0
+
+    def hear(self, surrogate: int, *, truth_is_read: bool) -> None:
+        self.stages += 1
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_a_decoy_is_judged_by_every_stage_unless_it_shall_stay(judged: bool) -> None:
+    works = ChainOverTime(LinearSurrogate(16), ChainSettings(), recipe=Recipe(judged=judged))
+    there = [replace(face_at(60, 60, 50), track=0)]
+    works.perturb_faces(noise(160, 120), there)
+    (state,) = works._worn.values()
+    state.decoys, before = Listening(np.random.default_rng(0)), state.stages
+    for _ in range(5):
+        works.perturb_faces(noise(160, 120), there)
+    works.catch_up()
+    assert state.stages > before
+    assert state.decoys.stages == (state.stages - before if judged else 0)
+
+
+def test_who_only_leaves_what_each_surrogate_reads_keeps_its_momentum() -> None:
+    both = Ensemble([LinearSurrogate(16), LinearSurrogate(16, seed=2)])
+    works = ChainOverTime(both, ChainSettings(), recipe=Recipe(decoys=False))
+    works.perturb_faces(noise(160, 120), [replace(face_at(60, 60, 50), track=0)])
+    (state,) = works._worn.values()
+    state.reading.beliefs = np.eye(8, dtype=np.float32)[:2] * 0.9 + np.float32(0.01)
+    for _ in range(4):  # one surrogate leaves neutral, and the other one happiness
+        works._stage(state, np.ones((48, 48), np.float32))
+    assert state.stages - state.aimed_at_stage == state.stages
