@@ -36,13 +36,14 @@ _WARM_UP_STAGES: Final = 8
 _PATIENCE_STAGES: Final = 24
 _DECAY: Final = 0.85
 _UNMOVED: Final = 0.33
+"""Share of the surrogates that still read the truth, over time, above which a decoy gives way."""
 _BETTER: Final = 0.1
 _SURE_LOGITS: Final = 2.0
 _FLAT_LOGITS: Final = 1.0
 
 
 class Decoys:
-    """The decoy of one face: stays the same until somebody reads it in the clean face.
+    """The decoy of one face: stays until somebody reads it in the clean face, or it moves too few.
 
     Args:
         random: draws the first.
