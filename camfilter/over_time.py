@@ -60,6 +60,7 @@ _NOTHING: Final = -1
 _SETTLED_NEED: Final = 0.1
 _SETTLED_STAGES: Final = 90
 _MOVED_FRAMES: Final = 6
+"""So long after its skin moved inside the crop a face does not count as still."""
 _RESTS_FRAMES: Final = 3
 """A settled face takes a stage in every third frame: more change nothing that is measured."""
 
