@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from camfilter.bench import comparison, machine, pipeline
+from camfilter.bench import capture, comparison, machine, pipeline
 from camfilter.bench.lane import PARTS, Lane, filter_of
 from camfilter.bench.operations import Work, work_of_graph, work_of_operator
 from camfilter.bench.product import MULTIPLIED_FLOP, multiplying, product_graph
@@ -137,6 +137,16 @@ def test_a_scene_goes_forth_and_back() -> None:
 
 
 # The way of a frame.
+
+
+def test_what_a_webcam_sends_is_timed_in_each_format() -> None:
+    scene = Scene(Size(640, 360), 1, 1)
+    rows = capture.formats(scene, rounds=5)
+    assert [row["format"] for row in rows] == ["YUYV", "MJPG"]
+    assert {row["size"] for row in rows} == {"640x360"}
+    assert rows[0]["kilobytes"] == round(640 * 360 * 2 / 1e3)
+    assert 5 < rows[1]["kilobytes"] < rows[0]["kilobytes"] / 3
+    assert all(0 < row["ms"] <= row["p99_ms"] for row in rows)
 
 
 def test_a_lane_protects_and_times_every_part(surrogate: OnnxSurrogate) -> None:
@@ -326,4 +336,5 @@ def test_the_quick_bench_writes_what_is_promised(tmp_path: Path) -> None:
     assert set(figures["stage"]) >= {"ms", "gflops", "share_of_matmul_rate"}
     assert figures["provider"] == "cpu"
     assert figures["machine"]["matmul_gflops"] > 0
+    assert [row["format"] for row in figures["capture"]] == ["YUYV", "MJPG"]
     assert tables({**figures, "missing": {"ART": "not installed"}})[-1] == "ART: not installed."

@@ -26,6 +26,7 @@ def tables(figures: dict[str, Any]) -> list[Table | str]:
         )
     shown.append(_stages(figures["stages"]))
     shown += [_peers(name, compared) for name, compared in figures["by_surrogate"].items()]
+    shown.append(_capture(figures["capture"]))
     shown += [f"{name}: {why}." for name, why in figures["missing"].items()]
     if figures["pipeline"]:
         shown.append(_pipeline(figures["pipeline"]))
@@ -66,6 +67,16 @@ def _peers(surrogate: str, figures: dict[str, Any]) -> Table:
             f"{peer['times_slower']:.1f}",
             f"{peer['cpu_times_slower']:.1f}",
         )
+    return table
+
+
+def _capture(rows: list[dict[str, Any]]) -> Table:
+    table = _table("What a webcam sends, made a picture", "format", "size", "kB", "ms", "p99")
+    for row in rows:
+        table.add_row(
+            row["format"], row["size"], str(row["kilobytes"]), f"{row['ms']:.2f}",
+            f"{row['p99_ms']:.2f}",
+        )  # fmt: skip
     return table
 
 

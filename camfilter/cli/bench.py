@@ -76,8 +76,9 @@ def _measured(
     quick: bool, threads: int, cores: list[int], peers: bool, pipeline: bool, provider: str
 ) -> dict[str, Any]:
     from camfilter.assembly import open_surrogate  # noqa: PLC0415 - --help needs none of it
-    from camfilter.bench import comparison, stage  # noqa: PLC0415
+    from camfilter.bench import capture, comparison, stage  # noqa: PLC0415
     from camfilter.bench import pipeline as whole  # noqa: PLC0415
+    from camfilter.bench.scene import Scene  # noqa: PLC0415
     from camfilter.surrogate.manifest import Manifest, graphs_folder  # noqa: PLC0415
 
     described = machine.described(threads, cores)
@@ -106,6 +107,7 @@ def _measured(
                 surrogate, tasks[name], runs, 8 if quick else 60
             )
             progress.advance()
+        captured = capture.formats(Scene(whole.SIZES["720p"], 1, 1), 30 if quick else 200)
         rows = (
             whole.run(extent, everything, on_spot=lambda _: progress.advance()) if pipeline else []
         )
@@ -120,6 +122,7 @@ def _measured(
         "peers": raced[first.name]["peers"],
         "by_surrogate": raced,
         "missing": missing,
+        "capture": captured,
         "pipeline_surrogate": everything.name,
         "pipeline": rows,
     }
