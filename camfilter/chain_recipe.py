@@ -31,6 +31,8 @@ class Recipe:
         rests: a settled face takes a stage in every third frame; False never lets it rest.
         alert: all surrogates read a face again as soon as it changes, and another expression is
             worked on in haste; False has one read it now and then.
+        at_once: a face that changed is read, and what is new hidden, before its frame is out; False
+            does both afterwards, to show from the next frame on.
         on_skin: the texture goes with the skin when it moves inside the crop, as in a head that
             turns; False leaves it in its cells.
     """
@@ -46,4 +48,5 @@ class Recipe:
     kept: float = 0.8
     rests: bool = True
     alert: bool = True
+    at_once: bool = True
     on_skin: bool = True

@@ -143,6 +143,7 @@ class ChainOverTime:
         self._face_turn = 0
         self._owed = 0.0
         self._waiting: tuple[list[_Worn], list[Crop]] | None = None
+        self._just_read = False
 
     def follow(self, settings: ChainSettings) -> ChainOverTime:
         """Go on under other settings from the next frame, with what the faces wear now."""
@@ -152,9 +153,9 @@ class ChainOverTime:
         return self
 
     def perturb_faces(self, pixels: Pixels, faces: Sequence[Face]) -> Perturbation:
-        """Carry every face's texture to this frame; new faces get one.
+        """Carry every face's texture to this frame; new faces and expressions are worked on.
 
-        The stages that work on it further are taken in `catch_up`, for the frames to come.
+        The stages of a face that has neither are taken in `catch_up`, for the frames to come.
 
         Args:
             pixels: (height, width, 3) uint8, BGR, the raw frame.
@@ -174,6 +175,8 @@ class ChainOverTime:
             for face, state in zip(faces, worn, strict=True)
         ]
         self._waiting = None if self._begin(worn, masks) else (worn, masks)
+        at_once = self._recipe.at_once and self._waiting is not None
+        self._just_read = at_once and self._hide_what_is_new(worn, masks)
         delta = np.stack(
             [self._press() * state.texture * mask for state, mask in zip(worn, masks, strict=True)]
         )
@@ -185,10 +188,8 @@ class ChainOverTime:
         if self._waiting is None:
             return
         (worn, masks), self._waiting = self._waiting, None
-        due = self._due(read=self._read_changed(worn) or self._read_oldest(worn))
-        # A machine that is short of time takes less than one stage a frame, and no further one.
-        if due and self.settings.stages_per_frame >= 1:
-            self._work_in_haste(worn, masks)
+        read = self._just_read if self._recipe.at_once else self._hide_what_is_new(worn, masks)
+        due = self._due(read=read or self._read_oldest(worn))
         for _ in range(due):
             index = self._face_turn % len(worn)
             self._face_turn += 1
@@ -206,6 +207,14 @@ class ChainOverTime:
         worked_on = state.stages - self._begun_at_stage(state) >= _SETTLED_STAGES
         keeps_still = self._frame - state.moved_frame >= _MOVED_FRAMES
         return (worked_on and keeps_still) or state.turns.need <= _SETTLED_NEED
+
+    def _hide_what_is_new(self, worn: list[_Worn], masks: list[Crop]) -> bool:
+        """Read a face that changed, and work on what is new in it; whether one was read."""
+        read = self._read_changed(worn)
+        # A machine that is short of time takes less than one stage a frame, and no further one.
+        if self.settings.stages_per_frame >= 1:
+            self._work_in_haste(worn, masks)
+        return read
 
     def _work_in_haste(self, worn: list[_Worn], masks: list[Crop]) -> None:
         """Stages beyond the turn, for the one face that needs them most."""

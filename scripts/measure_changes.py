@@ -53,6 +53,7 @@ READ_EVERY: Final = 2
 SEED: Final = 3
 RECIPES: Final = {
     "as shipped": Recipe(),
+    "what is new is hidden from the next frame on": Recipe(at_once=False),
     "one surrogate reads now and then": Recipe(alert=False),
     "left in its cells when the skin moves": Recipe(on_skin=False),
 }

@@ -154,3 +154,49 @@ def test_what_comes_after_a_smile_is_hidden_a_few_frames_later(
 ) -> None:
     assert fooled_after_a_smile(surrogate, portraits, Recipe()) >= 0.7
     assert fooled_after_a_smile(surrogate, portraits, Recipe(alert=False)) <= 0.45
+
+
+def fooled_in_its_first_frame(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], recipe: Recipe, **values: object
+) -> float:
+    """Share of the surrogates that misread a face in the very frame in which its smile is gone."""
+    face, serious, smiling = portraits
+    settings, members = ChainSettings.of(values), members_of(surrogate)
+    works = ChainOverTime(surrogate, settings, recipe=recipe)
+    for _ in range(30):
+        works.perturb_faces(smiling, [face])
+        works.catch_up()
+    found = works.perturb_faces(serious, [face])
+    changed = compose(serious, [face], found, settings.budget_levels)
+    bare, worn = (
+        CleanReading(members, cut_crop(each, face, 64)).beliefs.argmax(axis=1)
+        for each in (serious, changed)
+    )
+    return float((bare != worn).mean())
+
+
+def test_another_expression_is_worked_on_before_its_first_frame_is_out(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels]
+) -> None:
+    at_once = fooled_in_its_first_frame(surrogate, portraits, Recipe())
+    later = fooled_in_its_first_frame(surrogate, portraits, Recipe(at_once=False))
+    assert at_once > later
+
+
+@pytest.mark.parametrize(("stages_per_frame", "at_once"), [(1, 3), (0.5, 0)])
+def test_a_machine_that_is_short_of_time_keeps_no_frame_waiting_for_stages(
+    surrogate: Surrogate,
+    portraits: tuple[Face, Pixels, Pixels],
+    stages_per_frame: float,
+    at_once: int,
+) -> None:
+    face, serious, smiling = portraits
+    works = ChainOverTime(surrogate, ChainSettings.of({"stages_per_frame": stages_per_frame}))
+    for _ in range(60):
+        works.perturb_faces(smiling, [face])
+        works.catch_up()
+    (state,) = works._worn.values()
+    before = state.stages
+    works.perturb_faces(serious, [face])
+    assert state.reread_frame == 60
+    assert state.stages - before == at_once
