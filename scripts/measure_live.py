@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,14 +24,18 @@ from camfilter.app.controller import Controller, Parts
 from camfilter.app.pacing import PacedSource
 from camfilter.app.settings import AppSettings
 from camfilter.bench.scene import Scene
+from camfilter.errors import CamfilterError
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.guard import GuardState, ProtectedFrame
+from camfilter.pipeline import fit
 from camfilter.sinks.base import pixels_of
 from camfilter.sinks.closing import ClosedOnExit as SinkClosedOnExit
-from camfilter.sources.base import SourceInfo
+from camfilter.sources.base import SourceInfo, frames_of
 from camfilter.sources.closing import ClosedOnExit
+from camfilter.sources.video import VideoSource
 from camfilter.thread_limits import keep_to_one_thread
 
+FRAMES = 24
 BITS = 16
 BLOCK_PX = 16
 TICKS_PER_S = 10_000
@@ -60,12 +65,30 @@ def _shown(luma: float) -> float:
     return (luma - 16) * 255 / 219
 
 
-class ClockedCamera(ClosedOnExit):
-    """A moving face before a webcam whose pictures carry the time of their capture."""
+def portrayed(size: Size) -> list[Pixels]:
+    """The demo's portrait that moves, as a webcam sends it; forth and back."""
+    scene = Scene(size, 1, FRAMES)
+    return [scene.yuyv(index) for index in range(2 * FRAMES - 2)]
 
-    def __init__(self, size: Size, rate_hz: float, seconds: float) -> None:
-        self._scene = Scene(size, 1)
-        count = round(seconds * rate_hz)
+
+def filmed(video: Path, size: Size) -> list[Pixels]:
+    """The frames of a video in another size, as a webcam sends them; forth and back.
+
+    Raises:
+        CamfilterError: it cannot be read.
+    """
+    with VideoSource(video) as source:
+        pictures = [fit(raw.pixels, size) for raw in frames_of(source)]
+    sent = [cv2.cvtColor(each, cv2.COLOR_BGR2YUV_YUYV).view(np.uint8) for each in pictures]
+    return sent + sent[-2:0:-1]
+
+
+class ClockedCamera(ClosedOnExit):
+    """A face before a webcam whose pictures carry the time of their capture."""
+
+    def __init__(self, frames: Sequence[Pixels], rate_hz: float, seconds: float) -> None:
+        self._frames = frames
+        size, count = Size.of(frames[0]), round(seconds * rate_hz)
         self._paced = PacedSource(_Ticks(SourceInfo("scene", size, rate_hz, count, False, False)))
 
     @property
@@ -78,7 +101,7 @@ class ClockedCamera(ClosedOnExit):
         tick = self._paced.read()
         if tick is None:
             return None
-        yuyv = self._scene.yuyv(tick.index)
+        yuyv = self._frames[tick.index % len(self._frames)]
         write_time(yuyv, time.monotonic())
         pixels = cv2.cvtColor(yuyv, cv2.COLOR_YUV2BGR_YUYV).view(np.uint8)
         return RawFrame(pixels, tick.index, tick.time_s)
@@ -136,12 +159,21 @@ def main(
     height: Annotated[int, typer.Option(min=240)] = 720,
     rate: Annotated[float, typer.Option(help="Frames a second.", min=1)] = 30,
     chain_length: Annotated[int, typer.Option(min=1)] = 10,
+    video: Annotated[
+        Path | None, typer.Option(help="Who sits there; the demo's moving portrait by default.")
+    ] = None,
     file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
     """Measure the running program's latency and its share of a core."""
     keep_to_one_thread()  # as the program does when it starts
     sink = ReadingSink()
-    camera = ClockedCamera(Size(width, height), rate, seconds)
+    size = Size(width, height)
+    try:
+        frames = portrayed(size) if video is None else filmed(video, size)
+    except CamfilterError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    camera = ClockedCamera(frames, rate, seconds)
     settings = AppSettings(source="demo", sink="null", chain_length=chain_length)
     controller = Controller(
         settings, Parts(open_source=lambda _: camera, open_sink=lambda *_: sink)
