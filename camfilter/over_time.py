@@ -10,12 +10,10 @@ views make it hold for recognisers that nobody knows.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from camfilter.chain import Perturbation
 from camfilter.chain_recipe import Recipe
@@ -33,6 +31,7 @@ from camfilter.texture import stepped
 from camfilter.turns import Turns
 from camfilter.views import draw_view
 from camfilter.visibility import masking
+from camfilter.worn import NOTHING, Worn
 
 __all__ = ["ChainOverTime"]
 
@@ -55,62 +54,12 @@ _SETTLED_STEP: Final = 2 / 3
 _HASTY_STEP: Final = 1.5
 _LEAST_STEP: Final = 0.1
 _LEAST_LEVELS: Final = 1.0
-_NOTHING: Final = -1
-"""The aim of a stage that only leaves the truth."""
 _SETTLED_NEED: Final = 0.1
 _SETTLED_STAGES: Final = 90
 _MOVED_FRAMES: Final = 6
 """So long after its skin moved inside the crop a face does not count as still."""
 _RESTS_FRAMES: Final = 3
 """A settled face takes a stage in every third frame: more change nothing that is measured."""
-
-
-@dataclass(slots=True, eq=False)
-class _Worn:
-    """What one face wears.
-
-    Attributes:
-        texture: (48, 48) float32 change of luma in units of [0, 1], before the mask.
-        momentum: (48, 48) float32 gradient kept from earlier stages.
-        reading: what the surrogates read in the clean face.
-        seen: (64, 64) float32 luma of the face in the newest frame.
-        skin: where its skin goes inside that.
-        stages: how many stages it has had.
-        read_frame: frame of the newest clean reading.
-        frame: frame in which it was worn last.
-        aim: index of the expression that the newest stage approached, if any.
-        aimed_at_stage: the stage that approached it first.
-        staged_frame: frame of the newest stage.
-        reread_frame: frame in which all surrogates read the clean face last.
-        moved_frame: frame in which its skin moved inside the crop last.
-        haste: the stages it is given beyond its turn.
-        mask: where it may change.
-        decoys: what it shall be read as, in mode untargeted.
-        turns: which surrogate comes next.
-    """
-
-    texture: Crop
-    momentum: Crop
-    reading: CleanReading
-    seen: Crop
-    skin: SkinFlow
-    decoys: Decoys
-    turns: Turns
-    haste: Haste
-    mask: FollowedMask
-    stages: int = 0
-    read_frame: int = 0
-    frame: int = 0
-    aim: int = _NOTHING
-    aimed_at_stage: int = 0
-    staged_frame: int = 0
-    reread_frame: int = -_REREAD_FRAMES
-    moved_frame: int = -_MOVED_FRAMES
-
-    @property
-    def beliefs(self) -> NDArray[np.float32]:
-        """(surrogates, 8) probabilities that each gives the clean face, over time."""
-        return self.reading.beliefs
 
 
 class ChainOverTime:
@@ -136,13 +85,13 @@ class ChainOverTime:
         self._members = members_of(surrogate)
         self._random = np.random.default_rng(seed)
         self._recipe = recipe or Recipe()
-        self._worn: dict[int, _Worn] = {}
-        self._lost: _Worn | None = None
+        self._worn: dict[int, Worn] = {}
+        self._lost: Worn | None = None
         self._frame = -1
         self._reader = 0
         self._face_turn = 0
         self._owed = 0.0
-        self._waiting: tuple[list[_Worn], list[Crop]] | None = None
+        self._waiting: tuple[list[Worn], list[Crop]] | None = None
         self._just_read = False
 
     def follow(self, settings: ChainSettings) -> ChainOverTime:
@@ -175,8 +124,8 @@ class ChainOverTime:
             for face, state in zip(faces, worn, strict=True)
         ]
         self._waiting = None if self._begin(worn, masks) else (worn, masks)
-        at_once = self._recipe.at_once and self._waiting is not None
-        self._just_read = at_once and self._hide_what_is_new(worn, masks)
+        if self._recipe.at_once:
+            self._hide_what_is_new()
         delta = np.stack(
             [self._press() * state.texture * mask for state, mask in zip(worn, masks, strict=True)]
         )
@@ -185,18 +134,22 @@ class ChainOverTime:
 
     def catch_up(self) -> None:
         """Take the stages of the newest frame; they show from the next one on."""
+        if not self._recipe.at_once:
+            self._hide_what_is_new()
+        self._take_turns()
+
+    def _take_turns(self) -> None:
+        """The stages that each frame is given, for the faces in turn."""
         if self._waiting is None:
             return
         (worn, masks), self._waiting = self._waiting, None
-        read = self._just_read if self._recipe.at_once else self._hide_what_is_new(worn, masks)
-        due = self._due(read=read or self._read_oldest(worn))
-        for _ in range(due):
+        for _ in range(self._due(read=self._just_read or self._read_oldest(worn))):
             index = self._face_turn % len(worn)
             self._face_turn += 1
             if not self._rests(worn[index]):
                 self._stage(worn[index], masks[index])
 
-    def _rests(self, state: _Worn) -> bool:
+    def _rests(self, state: Worn) -> bool:
         """Whether a face had a stage a moment ago, and is turned, or has long been worked on.
 
         A head that turns shows what no stage has seen: it must be turned to rest.
@@ -208,15 +161,19 @@ class ChainOverTime:
         keeps_still = self._frame - state.moved_frame >= _MOVED_FRAMES
         return (worked_on and keeps_still) or state.turns.need <= _SETTLED_NEED
 
-    def _hide_what_is_new(self, worn: list[_Worn], masks: list[Crop]) -> bool:
-        """Read a face that changed, and work on what is new in it; whether one was read."""
-        read = self._read_changed(worn)
+    def _hide_what_is_new(self) -> None:
+        """Read a face that changed, and take all stages now while its expression is new."""
+        if self._waiting is None:
+            return
+        worn, masks = self._waiting
+        self._just_read = self._read_changed(worn)
         # A machine that is short of time takes less than one stage a frame, and no further one.
         if self.settings.stages_per_frame >= 1:
             self._work_in_haste(worn, masks)
-        return read
+            if any(state.haste.goes_on(state.stages) for state in worn):
+                self._take_turns()
 
-    def _work_in_haste(self, worn: list[_Worn], masks: list[Crop]) -> None:
+    def _work_in_haste(self, worn: list[Worn], masks: list[Crop]) -> None:
         """Stages beyond the turn, for the one face that needs them most."""
         wanted = [state.haste.stages(state.stages, state.turns.need) for state in worn]
         index = max(range(len(worn)), key=lambda index: (wanted[index], -worn[index].stages))
@@ -225,11 +182,11 @@ class ChainOverTime:
         for _ in range(max(stages, int(self._is_young(state)))):
             self._stage(state, masks[index])
 
-    def _begun_at_stage(self, state: _Worn) -> int:
+    def _begun_at_stage(self, state: Worn) -> int:
         """The stage that was the first one on its expression, with its aim."""
         return max(state.aimed_at_stage, state.haste.begun_at_stage)
 
-    def _is_young(self, state: _Worn) -> bool:
+    def _is_young(self, state: Worn) -> bool:
         """Whether its texture is far from what it shall be."""
         return state.stages < _YOUNG_CHAINS * self.settings.chain_length
 
@@ -247,7 +204,7 @@ class ChainOverTime:
             for index, face in enumerate(faces)
         ]
 
-    def _wear(self, pixels: Pixels, face: Face, key: int) -> _Worn:
+    def _wear(self, pixels: Pixels, face: Face, key: int) -> Worn:
         """The state of a face, brought to this frame; a new one at its start or after a cut."""
         crop = cut_crop(pixels, face, _CROP_PX)
         state = self._worn.get(key)
@@ -263,7 +220,7 @@ class ChainOverTime:
         state.seen, state.frame = crop, self._frame
         return state
 
-    def _start(self, crop: Crop, lost: _Worn | None) -> _Worn:
+    def _start(self, crop: Crop, lost: Worn | None) -> Worn:
         """A new texture: that of the face lost last, or none yet."""
         blank = np.zeros((GRID_PX, GRID_PX), np.float32)
         texture = lost.texture.copy() if lost is not None else blank
@@ -273,12 +230,12 @@ class ChainOverTime:
         seeds = [int(self._random.integers(2**32)), own]
         decoys, turns = Decoys(np.random.default_rng(seeds)), Turns(len(self._members))
         haste = Haste(_HASTE_CHAINS * self.settings.chain_length)
-        return _Worn(
+        return Worn(
             texture, blank.copy(), reading, crop, SkinFlow(crop, GRID_PX), decoys, turns, haste,
             FollowedMask(GRID_PX), read_frame=self._frame,
         )  # fmt: skip
 
-    def _read_changed(self, worn: list[_Worn]) -> bool:
+    def _read_changed(self, worn: list[Worn]) -> bool:
         """Have the face that changed most read again, and work on it if its expression is another.
 
         No frame pays for two, so all frames cost alike.
@@ -298,7 +255,7 @@ class ChainOverTime:
         state.read_frame = self._frame
         return True
 
-    def _read_oldest(self, worn: list[_Worn]) -> bool:
+    def _read_oldest(self, worn: list[Worn]) -> bool:
         """Now and then one member reads a clean face again, though it seems to be the same."""
         state = min(worn, key=lambda state: state.read_frame)
         if self._frame - state.read_frame < _READ_EVERY_FRAMES:
@@ -308,7 +265,7 @@ class ChainOverTime:
         state.reading.read_one(index, state.seen)
         return True
 
-    def _begin(self, worn: list[_Worn], masks: list[Crop]) -> bool:
+    def _begin(self, worn: list[Worn], masks: list[Crop]) -> bool:
         """Give new faces several stages at once, so that their first frame is protected."""
         new = [index for index, state in enumerate(worn) if state.stages == 0]
         for index in new:
@@ -317,7 +274,7 @@ class ChainOverTime:
                 self._stage(worn[index], masks[index])
         return bool(new)
 
-    def _stage(self, state: _Worn, mask: Crop) -> None:
+    def _stage(self, state: Worn, mask: Crop) -> None:
         """One stage: the gradient at a random view, momentum, and a step inside the budget."""
         settings, turn = self.settings, state.turns.take()
         member = self._members[turn]
@@ -328,7 +285,7 @@ class ChainOverTime:
         seen = view.light(np.clip(view.see(state.seen, size_px) + change, 0, 1))
         decoys = state.decoys if self._recipe.decoys else None
         label = goal(settings, state.beliefs, turn, decoys, state.stages)
-        aim = int(label.argmax()) if label.max() > 0 else _NOTHING
+        aim = int(label.argmax()) if label.max() > 0 else NOTHING
         if aim != state.aim:
             state.aim, state.aimed_at_stage = aim, state.stages
             state.momentum = np.zeros_like(state.momentum)
@@ -362,7 +319,7 @@ class ChainOverTime:
         """How much a texture is magnified: to a whole level and a half at least."""
         return np.float32(max(self._recipe.press, 1.5 / (self.settings.epsilon * LEVELS)))
 
-    def _share(self, state: _Worn, face: Face) -> Crop:
+    def _share(self, state: Worn, face: Face) -> Crop:
         """Share of the budget for each cell: what hides it, less on a face not seen for long.
 
         Enough is left to survive rounding, or the guard would refuse the frame.
@@ -374,7 +331,7 @@ class ChainOverTime:
         hiding = masking(state.seen, GRID_PX) if self._recipe.masked else np.float32(1)
         return np.maximum(hiding * fade, least) * np.ones_like(state.texture)
 
-    def _step(self, state: _Worn) -> float:
+    def _step(self, state: Worn) -> float:
         """Step of the next stage: large for a new face or expression, small once all are turned."""
         step = self.settings.step_size
         if self._is_young(state):

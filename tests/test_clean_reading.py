@@ -183,7 +183,7 @@ def test_another_expression_is_worked_on_before_its_first_frame_is_out(
     assert at_once > later
 
 
-@pytest.mark.parametrize(("stages_per_frame", "at_once"), [(1, 3), (0.5, 0)])
+@pytest.mark.parametrize(("stages_per_frame", "at_once"), [(1, 4), (0.5, 0)])
 def test_a_machine_that_is_short_of_time_keeps_no_frame_waiting_for_stages(
     surrogate: Surrogate,
     portraits: tuple[Face, Pixels, Pixels],
