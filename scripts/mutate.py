@@ -36,7 +36,7 @@ TESTS: Final = {
     "protector": ["test_protector.py", "reliability/test_threads.py"],
     "pipeline": ["test_live_steps.py", "test_pipeline.py", "reliability/test_threads.py"],
     "chain": ["test_chain.py", "test_pipeline.py"],
-    "over_time": ["test_over_time_edges.py", "test_over_time.py"],
+    "over_time": ["test_over_time_edges.py", "test_over_time.py", "test_clean_reading.py"],
     "clean_reading": ["test_clean_reading.py", "test_over_time_edges.py"],
     "haste": ["test_haste.py"],
 }

@@ -58,6 +58,7 @@ OTHERS: Final = {
     "batch.local._serve": "outcomes of files, from a worker of the same program",
     "batch.manifest.DoneWork.add": "names of files that are done",
     "batch.sound._mixed": "sound",
+    "bench.capture.formats": "the demo's portrait, into memory, to time how it is read from there",
     "cli.comparison.write_picture": "before and after, because the person asked for the demo",
     "cli.doctor._as_json": "findings, text",
     "cli.evaluate.evaluate": "a table, text",
