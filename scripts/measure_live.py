@@ -178,7 +178,13 @@ def main(
     controller = Controller(
         settings, Parts(open_source=lambda _: camera, open_sink=lambda *_: sink)
     )
-    controller.run()
+    eased = [0]
+
+    def once_a_second(frame: ProtectedFrame) -> None:
+        if frame.index % round(rate) == 0:
+            eased.append(controller.status().frames_eased)
+
+    controller.run(once_a_second)
     report = controller.report
     first = round(warm_up * rate)
     ages_ms = 1e3 * np.array(sink.ages_s[first:])
@@ -191,6 +197,7 @@ def main(
         "share_of_core": round(float(spent_s / since_s), 3),
         "frames_in": report.frames_in,
         "dropped": report.frames_dropped,
+        "eased": max(eased),
         "protected": report.count(GuardState.PROTECTED),
         "held": report.count(GuardState.HOLDING),
         "placeholder": report.count(GuardState.PLACEHOLDER),

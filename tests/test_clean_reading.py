@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from camfilter.assembly import open_surrogate
+from camfilter.chain import Perturbation
 from camfilter.chain_recipe import Recipe
 from camfilter.clean_reading import CHANGED, CleanReading
 from camfilter.compose import compose
@@ -126,25 +127,29 @@ def test_where_nothing_is_to_be_seen_nothing_changed(surrogate: Surrogate) -> No
     assert reading.change(np.full((64, 64), 0.2, np.float32)) <= CHANGED
 
 
+def misread(surrogate: Surrogate, face: Face, raw: Pixels, found: Perturbation) -> float:
+    """Share of the surrogates that read another expression in the protected face."""
+    changed = compose(raw, [face], found, ChainSettings().budget_levels)
+    bare, worn = (
+        CleanReading(members_of(surrogate), cut_crop(each, face, 64)).beliefs.argmax(axis=1)
+        for each in (raw, changed)
+    )
+    return float((bare != worn).mean())
+
+
 def fooled_after_a_smile(
     surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], recipe: Recipe
 ) -> float:
     """Share of the surrogates that misread the face, frames after its smile has gone."""
     face, serious, smiling = portraits
-    settings = ChainSettings()
-    works = ChainOverTime(surrogate, settings, recipe=recipe)
+    works = ChainOverTime(surrogate, ChainSettings(), recipe=recipe)
     fooled = []
     for frame in range(40):
         share = float(np.clip((frame - 30) / 2, 0, 1))
         raw = cv2.addWeighted(smiling, 1 - share, serious, share, 0).view(np.uint8)
         found = works.perturb_faces(raw, [face])
         if frame >= 35:
-            changed = compose(raw, [face], found, settings.budget_levels)
-            bare, worn = (
-                CleanReading(members_of(surrogate), cut_crop(each, face, 64)).beliefs.argmax(axis=1)
-                for each in (raw, changed)
-            )
-            fooled.append((bare != worn).mean())
+            fooled.append(misread(surrogate, face, raw, found))
         works.catch_up()
     return float(np.mean(fooled))
 
@@ -157,22 +162,15 @@ def test_what_comes_after_a_smile_is_hidden_a_few_frames_later(
 
 
 def fooled_in_its_first_frame(
-    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], recipe: Recipe, **values: object
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], recipe: Recipe
 ) -> float:
     """Share of the surrogates that misread a face in the very frame in which its smile is gone."""
     face, serious, smiling = portraits
-    settings, members = ChainSettings.of(values), members_of(surrogate)
-    works = ChainOverTime(surrogate, settings, recipe=recipe)
+    works = ChainOverTime(surrogate, ChainSettings(), recipe=recipe)
     for _ in range(30):
         works.perturb_faces(smiling, [face])
         works.catch_up()
-    found = works.perturb_faces(serious, [face])
-    changed = compose(serious, [face], found, settings.budget_levels)
-    bare, worn = (
-        CleanReading(members, cut_crop(each, face, 64)).beliefs.argmax(axis=1)
-        for each in (serious, changed)
-    )
-    return float((bare != worn).mean())
+    return misread(surrogate, face, serious, works.perturb_faces(serious, [face]))
 
 
 def test_another_expression_is_worked_on_before_its_first_frame_is_out(

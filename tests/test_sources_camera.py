@@ -13,9 +13,8 @@ from camfilter.errors import CameraLost, SourceNotFound
 from camfilter.frames import RawFrame, Size
 from camfilter.sources.camera import CameraSource
 from camfilter.sources.devices import Camera
-from camfilter.sources.opencv_device import OpenCvDevice, Shot, formats_for
+from camfilter.sources.opencv_device import OpenCvDevice, Shot
 from camfilter.sources.stillness import Stillness
-from camfilter.sources.v4l2 import Mode
 
 CAMERA = Camera("/dev/video0", "Test Cam", "usb-test-cam")
 
@@ -302,66 +301,6 @@ def test_flat_arrays_make_it_ask_for_another_format() -> None:
     camera.close()
     assert shot is not None
     assert shot.pixels.shape == (48, 64, 3)
-
-
-def asked_formats(capture: FakeCapture) -> list[str]:
-    codes = [int(value) for prop, value in capture.asked if prop == cv2.CAP_PROP_FOURCC]
-    return [code.to_bytes(4, "little").decode() for code in codes]
-
-
-OFFERED = (
-    Mode("MJPG", Size(1920, 1080), 30.0),
-    Mode("YUYV", Size(1920, 1080), 5.0),
-    Mode("YUYV", Size(1280, 720), 10.0),
-    Mode("YUYV", Size(640, 480), 30000 / 1001),
-    Mode("YUYV", Size(320, 240), 15.0),
-)
-
-
-@pytest.mark.parametrize(
-    ("size", "rate_hz", "first"),
-    [
-        (Size(1920, 1080), 30, "MJPG"),
-        (Size(1280, 720), None, "MJPG"),
-        (Size(1280, 720), 10, "YUYV"),
-        (Size(640, 480), 30, "YUYV"),
-        (Size(640, 480), 60, "YUYV"),
-        (Size(640, 480), None, "YUYV"),
-        (Size(320, 240), 30, "MJPG"),
-        (Size(160, 120), 30, "MJPG"),
-    ],
-)
-def test_no_jpeg_is_asked_for_where_the_camera_sends_plain_pictures_fast_enough(
-    size: Size, rate_hz: float | None, first: str
-) -> None:
-    capture = FakeCapture(lambda self: noise(1))
-    asked = []
-    camera = OpenCvDevice(
-        "/dev/video7", size, rate_hz, capture=lambda _: capture,
-        modes=lambda path: (asked.append(path), OFFERED)[1],
-    )  # fmt: skip
-    assert camera.read(5) is not None
-    camera.close()
-    assert asked == ["/dev/video7"]
-    assert asked_formats(capture) == [first]
-
-
-def test_a_camera_that_says_nothing_is_asked_for_jpeg() -> None:
-    assert formats_for((), Size(640, 480), 30) == ("MJPG", "YUYV")
-    assert formats_for((Mode("YUYV", Size(640, 480), 0.0),), Size(640, 480), 30)[0] == "MJPG"
-
-
-def test_a_plain_picture_that_does_not_come_is_asked_for_as_jpeg() -> None:
-    def picture(capture: FakeCapture) -> np.ndarray | None:
-        return noise(1) if asked_formats(capture)[-1] == "MJPG" else None
-
-    capture = FakeCapture(picture)
-    camera = OpenCvDevice(
-        "/dev/video7", Size(640, 480), 30, capture=lambda _: capture, modes=lambda _: OFFERED
-    )
-    assert camera.read(5) is not None
-    camera.close()
-    assert asked_formats(capture) == ["YUYV", "MJPG"]
 
 
 @pytest.mark.parametrize(

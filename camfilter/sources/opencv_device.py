@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -14,14 +14,11 @@ import numpy as np
 
 from camfilter.errors import CameraLost
 from camfilter.frames import Pixels, Size
-from camfilter.sources.v4l2 import Mode, modes_of
 
-__all__ = ["Capture", "OpenCvDevice", "Shot", "formats_for", "open_capture"]
+__all__ = ["Capture", "OpenCvDevice", "Shot", "open_capture"]
 
-_JPEG: Final = "MJPG"
-_PLAIN: Final = "YUYV"
-_FLUENT_HZ: Final = 29.0
-"""What a camera that says 29.97 offers, too."""
+_FORMATS: Final = ("MJPG", "YUYV")
+"""Pixel formats to ask for, best first: 1080p YUYV over USB 2 comes 5 times a second."""
 _MOST_MISSES: Final = 5
 _MISS_PAUSE_S: Final = 0.02
 _CLOSE_PATIENCE_S: Final = 1.0
@@ -62,25 +59,6 @@ def open_capture(address: str | int) -> Capture:
     return cv2.VideoCapture(address, api)
 
 
-def formats_for(modes: Sequence[Mode], size: Size, rate_hz: float | None) -> tuple[str, str]:
-    """Pixel formats to ask a camera for, best first.
-
-    Pictures that are no JPEG need not be decoded, which takes four times as long as converting
-    them; but over USB 2 those of 1080p come five times a second. So they are asked for where
-    the camera says that it sends them fast enough.
-
-    Args:
-        modes: what the camera offers; empty where it cannot be asked.
-        size: wanted.
-        rate_hz: wanted; None for a fluent picture.
-    """
-    wanted_hz = min(rate_hz or _FLUENT_HZ, _FLUENT_HZ)
-    fast = any(
-        mode.fourcc == _PLAIN and mode.size == size and mode.rate_hz >= wanted_hz for mode in modes
-    )
-    return (_PLAIN, _JPEG) if fast else (_JPEG, _PLAIN)
-
-
 class OpenCvDevice:
     """Opens, reads and releases a camera in one thread; the newest picture wins.
 
@@ -89,7 +67,6 @@ class OpenCvDevice:
         size: size to ask for; the camera may give another.
         rate_hz: rate to ask for, or None to leave it to the camera.
         capture: opens the camera.
-        modes: asks a node what it offers.
         clock: seconds, monotonic.
     """
 
@@ -100,14 +77,12 @@ class OpenCvDevice:
         rate_hz: float | None,
         *,
         capture: Callable[[str | int], Capture] = open_capture,
-        modes: Callable[[str], tuple[Mode, ...]] = modes_of,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._address = address
         self._size = size
         self._rate_hz = rate_hz
         self._capture = capture
-        self._modes = modes
         self._clock = clock
         self._news = threading.Condition()
         self._newest: Shot | None = None
@@ -144,7 +119,6 @@ class OpenCvDevice:
             self._fail(CameraLost(f"Camera {self._address} failed: {type(error).__name__}."))
 
     def _grab(self) -> None:
-        offered = self._modes(self._address) if isinstance(self._address, str) else ()
         capture = self._capture(self._address)
         try:
             if not capture.isOpened():
@@ -152,16 +126,15 @@ class OpenCvDevice:
                     f"Camera {self._address} cannot be opened.",
                     "Another program may be using it.",
                 )
-            formats = formats_for(offered, self._size, self._rate_hz)
-            self._publish(self._configured(capture, formats))
+            self._publish(self._configured(capture))
             while not self._stop.is_set():
                 self._publish(self._picture(capture))
         finally:
             capture.release()
 
-    def _configured(self, capture: Capture, formats: Sequence[str]) -> Pixels | None:
+    def _configured(self, capture: Capture) -> Pixels | None:
         """Ask for format, then size, until the pictures have a shape that can be used."""
-        for fourcc in formats:
+        for fourcc in _FORMATS:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc))
             capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size.width)
             capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size.height)
@@ -171,13 +144,9 @@ class OpenCvDevice:
                 return self._picture(capture)
             except _FlatPicture:
                 continue
-            except CameraLost:
-                # Two cameras on one bus may be too much for it where only one was offered.
-                if fourcc == formats[-1] or fourcc == _JPEG:
-                    raise
         raise CameraLost(
             f"Camera {self._address} sends pictures without a shape.",
-            f"It must offer {' or '.join(formats)}.",
+            f"It must offer {' or '.join(_FORMATS)}.",
         )
 
     def _picture(self, capture: Capture) -> Pixels | None:
