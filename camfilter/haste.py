@@ -49,8 +49,14 @@ class Haste:
         wanted = round(_MOST_STAGES * min(1.0, need / _FULL_FROM_NEED))
         return min(wanted, int(self._saved))
 
-    def spend(self, stages: int, frame: int) -> None:
-        """Take stages from the savings, which have grown since the frame before."""
-        grown = self._most * (frame - self._frame) / _SAVED_IN_FRAMES
+    def spend(self, stages: int, frame: int, pace: float) -> None:
+        """Take stages from the savings, which have grown since the frame before.
+
+        Args:
+            stages: how many; 0 only lets them grow.
+            frame: number of this frame.
+            pace: how fast they grow, 0 to 1; a machine that is short of time saves up slowly.
+        """
+        grown = pace * self._most * (frame - self._frame) / _SAVED_IN_FRAMES
         self._saved = min(self._most, self._saved + grown) - stages
         self._frame = frame

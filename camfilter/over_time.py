@@ -167,19 +167,19 @@ class ChainOverTime:
             return
         worn, masks = self._waiting
         self._just_read = self._read_changed(worn)
-        # A machine that is short of time takes less than one stage a frame, and no further one.
-        if self.settings.stages_per_frame >= 1:
-            self._work_in_haste(worn, masks)
-            if any(state.haste.goes_on(state.stages) for state in worn):
-                self._take_turns()
+        self._work_in_haste(worn, masks)
+        if any(state.haste.goes_on(state.stages) for state in worn):
+            self._take_turns()
 
     def _work_in_haste(self, worn: list[Worn], masks: list[Crop]) -> None:
         """Stages beyond the turn, for the one face that needs them most."""
         wanted = [state.haste.stages(state.stages, state.turns.need) for state in worn]
         index = max(range(len(worn)), key=lambda index: (wanted[index], -worn[index].stages))
         state, stages = worn[index], wanted[index]
-        state.haste.spend(stages, self._frame)
-        for _ in range(max(stages, int(self._is_young(state)))):
+        # A machine that is short of time takes less than one stage a frame: it saves up slowly.
+        pace = min(1.0, self.settings.stages_per_frame)
+        state.haste.spend(stages, self._frame, pace)
+        for _ in range(max(stages, int(self._is_young(state) and pace == 1))):
             self._stage(state, masks[index])
 
     def _begun_at_stage(self, state: Worn) -> int:
@@ -242,8 +242,7 @@ class ChainOverTime:
         """
         changes = [state.reading.change(state.seen) for state in worn]
         state = worn[changes.index(max(changes))]
-        pause = _REREAD_FRAMES / min(1.0, self.settings.stages_per_frame)  # longer if short of time
-        just_read = self._frame - state.reread_frame < pause
+        just_read = self._frame - state.reread_frame < _REREAD_FRAMES
         if not self._recipe.alert or just_read or max(changes) <= CHANGED:
             return False
         state.reread_frame = self._frame

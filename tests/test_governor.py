@@ -80,11 +80,39 @@ def test_one_slow_frame_now_and_then_is_chance() -> None:
     assert set(camera.efforts) == {FULL_EFFORT}
 
 
-def test_every_third_frame_too_slow_is_none() -> None:
+@pytest.mark.parametrize(("slow_ms", "eased"), [(28, False), (45, True)])
+def test_frames_that_make_the_next_one_wait_are_too_slow(slow_ms: float, eased: bool) -> None:
     governor = Governor()
-    camera = Camera(governor, lambda _effort: 28 if camera.index % 3 == 0 else 6)
-    camera.run(2)
+    camera = Camera(governor, lambda _effort: slow_ms if camera.index % 3 == 0 else 6)
+    camera.run(3)
+    assert (governor.effort != FULL_EFFORT) == eased
+
+
+def test_a_new_face_and_a_smile_hidden_in_haste_are_no_trouble() -> None:
+    def cost_ms(_effort: Effort) -> float:
+        if camera.index < 6:
+            return 120 if camera.index == 1 else 40
+        in_haste = camera.index % 90 > 78
+        return 31 if in_haste else 18 if camera.index % 3 == 0 else 9
+
+    governor = Governor()
+    camera = Camera(governor, cost_ms)
+    camera.run(20)
+    assert governor.frames_eased == 0
+    assert camera.late > 0
+
+
+def test_looks_for_faces_do_not_keep_the_effort_low() -> None:
+    troubled = True
+    governor = Governor()
+    camera = Camera(
+        governor, lambda _effort: 40 if troubled else 18 if camera.index % 3 == 0 else 9
+    )
+    camera.run(1)
     assert governor.effort != FULL_EFFORT
+    troubled = False
+    camera.run(20)
+    assert governor.effort == FULL_EFFORT
 
 
 def test_frames_that_were_dropped_count_as_late_however_fast_the_filter_was() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from camfilter.haste import Haste
 
 
@@ -27,13 +29,13 @@ def test_it_ends_after_so_many_stages() -> None:
     assert not haste.goes_on(124)
 
 
-def spent(haste: Haste, frames: range, stage: int) -> int:
+def spent(haste: Haste, frames: range, stage: int, pace: float = 1) -> int:
     """What a face takes whose expression is another one in every frame."""
     total = 0
     for frame in frames:
         haste.begin(stage + total)
         stages = haste.stages(stage + total, need=1.0)
-        haste.spend(stages, frame)
+        haste.spend(stages, frame, pace)
         total += stages
     return total
 
@@ -49,7 +51,13 @@ def test_a_face_that_never_rests_takes_what_it_saves_and_no_more() -> None:
 def test_savings_fill_up_within_two_seconds_and_no_further() -> None:
     haste = Haste(24)
     spent(haste, range(10), 0)
-    haste.spend(0, 70)
+    haste.spend(0, 70, 1)
     assert spent(haste, range(70, 78), 0) == 24
-    haste.spend(0, 10_000)
+    haste.spend(0, 10_000, 1)
     assert spent(haste, range(10_000, 10_008), 0) == 24
+
+
+def test_who_is_short_of_time_saves_up_more_slowly() -> None:
+    haste = Haste(24)
+    assert spent(haste, range(8), 0, pace=0.25) == 24
+    assert spent(haste, range(8, 608), 0, pace=0.25) == pytest.approx(0.25 * 600 * 24 / 60, abs=2)

@@ -490,11 +490,8 @@ def soft(seed: int) -> Pixels:
     return np.repeat(wide[..., None], 3, axis=2)
 
 
-@pytest.mark.parametrize(("per_frame", "rereads"), [(1, 10), (2, 10), (0.5, 5), (0.25, 3)])
-def test_a_face_that_always_changes_is_read_in_every_second_frame_or_less_often(
-    per_frame: float, rereads: int
-) -> None:
-    """The less often the fewer stages a frame there are: the machine is short of time."""
+@pytest.mark.parametrize("per_frame", [1, 2, 0.5, 0.25])
+def test_a_face_that_always_changes_is_read_in_every_second_frame(per_frame: float) -> None:
     works = chain(mode="neutral", stages_per_frame=per_frame)
     face = [replace(face_at(60, 60, 50), track=0)]
     mixed = [cv2.addWeighted(soft(0), 0.7, soft(seed), 0.3, 0) for seed in range(1, 22)]
@@ -505,7 +502,7 @@ def test_a_face_that_always_changes_is_read_in_every_second_frame_or_less_often(
         works.perturb_faces(pixels, face)
         works.catch_up()
         frames.append(state.reread_frame)
-    assert len(set(frames) - {-2}) == pytest.approx(rereads, abs=1)
+    assert len(set(frames) - {-2}) == pytest.approx(10, abs=1)
 
 
 def test_of_several_changing_faces_one_is_read_in_a_frame() -> None:
