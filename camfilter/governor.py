@@ -1,9 +1,10 @@
 """Spends less on a frame before frames come late, and says so.
 
 A machine that is slow, or busy with something else, would drop frames. Before that, fewer stages
-are taken, so a face is protected a little later in full; then the finder
-looks less often, and a face is carried by the motion of its texture in between. Every frame is
-protected all the same. When there is time again, everything goes back to what was set.
+are taken, so a face is protected a little later in full; then the finder looks less often, and a
+face is carried by the motion of its texture in between; at last nothing is done in haste, not even
+for a new expression. Every frame is protected all the same. When there is time again, everything
+goes back to what was set.
 
 What counts is the load over two seconds. Frames cost unlike much: in one the finder looks, in
 another a smile is hidden in haste. That is no trouble as long as those beside it are done sooner.
@@ -68,7 +69,9 @@ class Effort:
 
 FULL_EFFORT: Final = Effort()
 
-_LEVELS: Final = (FULL_EFFORT, Effort(0.5), Effort(0.25), Effort(0.25, 4), Effort(0.25, 6))
+_LEVELS: Final = (
+    FULL_EFFORT, Effort(0.5), Effort(0.25), Effort(0.25, 4), Effort(0.25, 6), Effort(0.1, 6),
+)  # fmt: skip
 
 
 class Governor:

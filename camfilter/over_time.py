@@ -47,6 +47,9 @@ _YOUNG_CHAINS: Final = 5
 """So many chain lengths a texture is young: it makes full steps, and one stage a frame more."""
 _HASTE_CHAINS: Final = 2.4
 _REREAD_FRAMES: Final = 2
+_SELDOM_REREAD_FRAMES: Final = 12
+_LEAST_HASTY_STAGES: Final = 0.2
+"""Stages a frame; a machine that has time for fewer does nothing in haste."""
 _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5
 _FADED: Final = 0.4
@@ -167,9 +170,15 @@ class ChainOverTime:
             return
         worn, masks = self._waiting
         self._just_read = self._read_changed(worn)
+        if not self._may_haste:
+            return
         self._work_in_haste(worn, masks)
         if any(state.haste.goes_on(state.stages) for state in worn):
             self._take_turns()
+
+    @property
+    def _may_haste(self) -> bool:
+        return self.settings.stages_per_frame >= _LEAST_HASTY_STAGES
 
     def _work_in_haste(self, worn: list[Worn], masks: list[Crop]) -> None:
         """Stages beyond the turn, for the one face that needs them most."""
@@ -242,7 +251,8 @@ class ChainOverTime:
         """
         changes = [state.reading.change(state.seen) for state in worn]
         state = worn[changes.index(max(changes))]
-        just_read = self._frame - state.reread_frame < _REREAD_FRAMES
+        pause = _REREAD_FRAMES if self._may_haste else _SELDOM_REREAD_FRAMES
+        just_read = self._frame - state.reread_frame < pause
         if not self._recipe.alert or just_read or max(changes) <= CHANGED:
             return False
         state.reread_frame = self._frame

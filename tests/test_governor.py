@@ -64,13 +64,13 @@ def test_effort_is_lowered_before_a_frame_is_late_and_said() -> None:
 def test_stages_go_first_and_looks_for_faces_last() -> None:
     governor = Governor()
     camera = Camera(governor, lambda _effort: 30)
-    camera.run(5)
+    camera.run(6)
     seen = list(dict.fromkeys(camera.efforts))
     assert [effort.stage_share for effort in seen] == sorted(
         (effort.stage_share for effort in seen), reverse=True
     )
-    assert [effort.find_every for effort in seen] == [3, 3, 3, 4, 6]
-    assert governor.words.endswith("25% of the stages, faces looked for in every 6th.")
+    assert [effort.find_every for effort in seen] == [3, 3, 3, 4, 6, 6]
+    assert governor.words.endswith("10% of the stages, faces looked for in every 6th.")
 
 
 def test_one_slow_frame_now_and_then_is_chance() -> None:

@@ -490,8 +490,12 @@ def soft(seed: int) -> Pixels:
     return np.repeat(wide[..., None], 3, axis=2)
 
 
-@pytest.mark.parametrize("per_frame", [1, 2, 0.5, 0.25])
-def test_a_face_that_always_changes_is_read_in_every_second_frame(per_frame: float) -> None:
+@pytest.mark.parametrize(
+    ("per_frame", "rereads"), [(1, 10), (2, 10), (0.5, 10), (0.25, 10), (0.1, 2)]
+)
+def test_a_face_that_always_changes_is_read_in_every_second_frame_but_on_the_slowest_machine(
+    per_frame: float, rereads: int
+) -> None:
     works = chain(mode="neutral", stages_per_frame=per_frame)
     face = [replace(face_at(60, 60, 50), track=0)]
     mixed = [cv2.addWeighted(soft(0), 0.7, soft(seed), 0.3, 0) for seed in range(1, 22)]
@@ -502,7 +506,7 @@ def test_a_face_that_always_changes_is_read_in_every_second_frame(per_frame: flo
         works.perturb_faces(pixels, face)
         works.catch_up()
         frames.append(state.reread_frame)
-    assert len(set(frames) - {-2}) == pytest.approx(10, abs=1)
+    assert len(set(frames) - {-2}) == pytest.approx(rereads, abs=1)
 
 
 def test_of_several_changing_faces_one_is_read_in_a_frame() -> None:
