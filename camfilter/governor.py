@@ -70,7 +70,7 @@ class Effort:
 FULL_EFFORT: Final = Effort()
 
 _LEVELS: Final = (
-    FULL_EFFORT, Effort(0.5), Effort(0.25), Effort(0.25, 4), Effort(0.25, 6), Effort(0.1, 6),
+    FULL_EFFORT, Effort(0.5), Effort(0.25), Effort(0.25, 4), Effort(0.25, 6), Effort(0.2, 6),
 )  # fmt: skip
 
 

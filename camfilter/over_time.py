@@ -47,8 +47,8 @@ _YOUNG_CHAINS: Final = 5
 """So many chain lengths a texture is young: it makes full steps, and one stage a frame more."""
 _HASTE_CHAINS: Final = 2.4
 _REREAD_FRAMES: Final = 2
-_SELDOM_REREAD_FRAMES: Final = 12
-_LEAST_HASTY_STAGES: Final = 0.2
+_SELDOM_REREAD_FRAMES: Final = 8
+_LEAST_HASTY_STAGES: Final = 0.25
 """Stages a frame; a machine that has time for fewer does nothing in haste."""
 _LOST_FRAMES: Final = 300
 _FADE_AFTER_FRAMES: Final = 5

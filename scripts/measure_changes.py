@@ -30,6 +30,7 @@ from camfilter.compose import compose
 from camfilter.errors import CamfilterError, SettingError
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels, Size
+from camfilter.governor import FULL_EFFORT, Effort
 from camfilter.lab.evaluate.changes import (
     Change,
     changing_clip,
@@ -51,12 +52,17 @@ SIZE: Final = Size(640, 360)
 RATE_HZ: Final = 30
 READ_EVERY: Final = 2
 SEED: Final = 3
-RECIPES: Final = {
-    "as shipped": Recipe(),
-    "what is new is hidden from the next frame on": Recipe(at_once=False),
-    "one surrogate reads now and then": Recipe(alert=False),
-    "left in its cells when the skin moves": Recipe(on_skin=False),
+CHAINS: Final = {
+    "as shipped": (Recipe(), FULL_EFFORT),
+    "what is new is hidden from the next frame on": (Recipe(at_once=False), FULL_EFFORT),
+    "left in its cells when the skin moves": (Recipe(on_skin=False), FULL_EFFORT),
+    "one surrogate reads now and then": (Recipe(alert=False), FULL_EFFORT),
+    "eased to half of the stages": (Recipe(), Effort(0.5)),
+    "eased to a quarter": (Recipe(), Effort(0.25)),
+    "eased to a fifth": (Recipe(), Effort(0.2)),
 }
+"""What each chain is made of, and what a machine that is short of time spends on it."""
+
 SPANS_S: Final = {
     "before": (-10.0, 0.0),
     "to 0.2 s": (0.0, 0.2),
@@ -99,8 +105,8 @@ class Measured:
 
     Attributes:
         since_s: time since the newest change, in the frames that are read.
-        fooled: whether each of them is fooled, by recipe and recogniser.
-        chain_ms: computing time of the chain for a frame, mean, by recipe.
+        fooled: whether each of them is fooled, by chain and recogniser.
+        chain_ms: computing time of the chain for a frame, mean, by chain.
     """
 
     since_s: Floats
@@ -128,7 +134,7 @@ def answers(
 def measured(
     indexed: tuple[int, tuple[Subject, Subject]], course_name: str, files: tuple[Path, ...]
 ) -> Measured | None:
-    """What each recipe makes of the clip of two pictures; None without faces."""
+    """What each chain makes of the clip of two pictures; None without faces."""
     index, (before, after) = indexed
     course = COURSES[course_name]
     shares = course.shares(course.times_s, np.random.default_rng(SEED + index))
@@ -146,9 +152,9 @@ def measured(
         return None
     bare = answers(frames[::READ_EVERY], seen, files)
     result = Measured(since_change_s(course.times_s, shares)[::READ_EVERY])
-    for name, recipe in RECIPES.items():
+    for name, (recipe, effort) in CHAINS.items():
         surrogate = open_surrogate(ChainSettings().surrogate, Provider.CPU)
-        chain = ChainOverTime(surrogate, ChainSettings(), recipe=recipe)
+        chain = ChainOverTime(surrogate, effort.applied(ChainSettings()), recipe=recipe)
         filtered, spent_s = [], 0.0
         for pixels, faces in zip(frames, found.faces, strict=True):
             start_s = time.process_time()
@@ -196,13 +202,13 @@ def main(
     for row in figures:
         table.add_row(*(f"{cell:.0%}" if isinstance(cell, float) else cell for cell in row))
     Console().print(table)
-    for name in RECIPES:
+    for name in CHAINS:
         chain_ms = np.mean([clip.chain_ms[name] for clip in done])
         print(f"{name}: {chain_ms:.1f} ms of computing a frame by the chain, mean")
 
 
 def figures_of(done: list[Measured], files: tuple[Path, ...]) -> list[list[str | float]]:
-    """Rows of the table: recipe, group of recognisers, the share fooled in each span and in all."""
+    """Rows of the table: chain, group of recognisers, the share fooled in each span and in all."""
     attacked = {
         member.name
         for member in members_of(open_surrogate(ChainSettings().surrogate, Provider.CPU))
@@ -213,18 +219,18 @@ def figures_of(done: list[Measured], files: tuple[Path, ...]) -> list[list[str |
         groups["surrogates" if reader.name in attacked else foreign].append(reader.name)
     since_s = np.concatenate([clip.since_s for clip in done])
     rows: list[list[str | float]] = []
-    for recipe in RECIPES:
+    for chain in CHAINS:
         for group, names in groups.items():
             if not names:
                 continue
             shares = np.concatenate(
-                [np.mean([clip.fooled[recipe, name] for name in names], axis=0) for clip in done]
+                [np.mean([clip.fooled[chain, name] for name in names], axis=0) for clip in done]
             )
             spans = [
                 float(shares[(since_s >= start) & (since_s < end)].mean())
                 for start, end in SPANS_S.values()
             ]
-            rows.append([recipe, group, *spans, float(shares.mean())])
+            rows.append([chain, group, *spans, float(shares.mean())])
     return rows
 
 

@@ -188,7 +188,7 @@ def test_another_expression_is_worked_on_before_its_first_frame_is_out(
 
 
 @pytest.mark.parametrize(
-    ("stages_per_frame", "at_once"), [(1, (4,)), (0.5, (3, 4)), (0.25, (3, 4)), (0.1, (0,))]
+    ("stages_per_frame", "at_once"), [(1, (4,)), (0.5, (3, 4)), (0.25, (3, 4)), (0.2, (0,))]
 )
 def test_a_machine_that_is_short_of_time_hides_what_is_new_as_soon_but_the_slowest_does_not(
     surrogate: Surrogate,

@@ -70,7 +70,7 @@ def test_stages_go_first_and_looks_for_faces_last() -> None:
         (effort.stage_share for effort in seen), reverse=True
     )
     assert [effort.find_every for effort in seen] == [3, 3, 3, 4, 6, 6]
-    assert governor.words.endswith("10% of the stages, faces looked for in every 6th.")
+    assert governor.words.endswith("20% of the stages, faces looked for in every 6th.")
 
 
 def test_one_slow_frame_now_and_then_is_chance() -> None:
