@@ -200,3 +200,20 @@ def test_a_machine_that_is_short_of_time_hides_what_is_new_as_soon_but_the_slowe
     works.perturb_faces(serious, [face])
     assert state.reread_frame == 60
     assert state.stages - before in at_once  # with its turn, or without
+
+
+@pytest.mark.parametrize("stages_per_frame", [1, 0.25])
+def test_a_face_that_is_never_at_rest_takes_what_is_saved_up_and_no_more(
+    surrogate: Surrogate, portraits: tuple[Face, Pixels, Pixels], stages_per_frame: float
+) -> None:
+    face, serious, smiling = portraits
+    works = ChainOverTime(surrogate, ChainSettings.of({"stages_per_frame": stages_per_frame}))
+    stages = []
+    for frame in range(120):
+        works.perturb_faces(smiling if frame // 4 % 2 else serious, [face])
+        works.catch_up()
+        (state,) = works._worn.values()
+        stages.append(state.stages)
+    later = 89  # no longer young, and what was saved up at first is spent
+    in_haste = stages[-1] - stages[-1 - later] - stages_per_frame * later
+    assert in_haste == pytest.approx(stages_per_frame * later * 24 / 60, abs=4)
