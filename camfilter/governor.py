@@ -25,9 +25,13 @@ from camfilter.settings import ChainSettings
 __all__ = ["FULL_EFFORT", "Effort", "Governor"]
 
 _WINDOW_FRAMES: Final = 60
-"""Two seconds: a smile that comes is worked on in haste for less than half of one."""
+"""Two seconds, mostly: a smile that comes is worked on in haste for less than half of one."""
+_PERIOD_FRAMES: Final = 12
+"""Fewer: a camera that slows down in the dark does so at once."""
 _LATE_IN_WINDOW: Final = 9
 _JUDGED_FROM_FRAMES: Final = 30
+_MOST_SHARE: Final = 3.0
+"""No frame counts for more: one that hung for seconds is chance."""
 _FULL_LOAD: Final = 0.7
 """Of the time from frame to frame, on average; others need the rest."""
 _EASY_LOAD: Final = 0.5
@@ -47,7 +51,8 @@ class Effort:
 
     Attributes:
         stage_share: of the stages that were set, 0 to 1. A chain in every frame keeps one; over
-            time less than one a frame is one every few frames.
+            time less than one a frame is one every few frames, and less than a quarter of one
+            leaves nothing to be done in haste.
         find_every: frames from one that the finder sees to the next.
     """
 
@@ -87,7 +92,7 @@ class Governor:
         self._levels = tuple(levels)
         self._level = 0
         self._shares: deque[float] = deque(maxlen=_WINDOW_FRAMES)
-        self._periods_s: deque[float] = deque(maxlen=_WINDOW_FRAMES)
+        self._periods_s: deque[float] = deque(maxlen=_PERIOD_FRAMES)
         self._before: RawFrame | None = None
         self._easy_since_s: float | None = None
         self._raised_s: float | None = None
@@ -131,7 +136,7 @@ class Governor:
             return False  # the first one also loads what is loaded once
         skipped = raw.index - before.index - 1
         self._periods_s.append((raw.time_s - before.time_s) / (skipped + 1))
-        share = took_s / self._period_s()
+        share = min(took_s / self._period_s(), _MOST_SHARE)
         slow_before = bool(self._shares) and self._shares[-1] > 1  # and counted already
         self._shares.append(max(share, 1.0) if skipped and not slow_before else share)
         if self._are_late() or self._load() > _FULL_LOAD:

@@ -102,6 +102,23 @@ def test_a_new_face_and_a_smile_hidden_in_haste_are_no_trouble() -> None:
     assert camera.late > 0
 
 
+def test_a_frame_that_hung_for_seconds_is_chance() -> None:
+    governor = Governor()
+    camera = Camera(governor, lambda _effort: 4000 if camera.index == 90 else 10)
+    camera.run(20)
+    assert camera.late == 1
+    assert governor.frames_eased == 0
+
+
+def test_a_camera_that_slows_down_leaves_more_time_at_once() -> None:
+    governor = Governor()
+    for index in range(120):
+        fast = min(index, 60)  # then it gets dark: 15 frames a second
+        time_s = fast / 30 + (index - fast) / 15
+        governor.note(RawFrame(BLANK, index, time_s), 0.030 if index > 60 else 0.018)
+    assert governor.frames_eased == 0
+
+
 def test_looks_for_faces_do_not_keep_the_effort_low() -> None:
     troubled = True
     governor = Governor()
