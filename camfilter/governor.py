@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 from typing import Final, TypeVar
-
-import numpy as np
 
 from camfilter.frames import RawFrame
 from camfilter.settings import ChainSettings
@@ -145,7 +144,7 @@ class Governor:
 
     def _period_s(self) -> float:
         """Time from one frame of the camera to the next."""
-        period_s = float(np.median(self._periods_s))
+        period_s = median(self._periods_s)
         return min(period_s, _LONGEST_PERIOD_S) if period_s > 0 else _USUAL_PERIOD_S
 
     def _are_late(self) -> bool:
@@ -155,7 +154,7 @@ class Governor:
     def _load(self) -> float:
         """Share of the time that the last frames took, mean; 0 while there are too few to say."""
         few = len(self._shares) < _JUDGED_FROM_FRAMES
-        return 0.0 if few else float(np.mean(self._shares))
+        return 0.0 if few else fmean(self._shares)
 
     def _lower(self, now_s: float) -> bool:
         self._easy_since_s = None
