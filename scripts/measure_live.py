@@ -5,14 +5,16 @@ else the libraries start. The camera hands out what a webcam sends (YUYV), conve
 does, and the sink makes of it what a virtual camera takes (I420). Each frame carries the time of
 its capture in sixteen blocks at its top edge, outside the face; the sink reads it again from the
 protected picture. The share of a core is the computing time of the whole process, all threads,
-over the time that went by. What a driver and a video call add is in neither. Latency, share, and
-the counts named *later* leave out the start.
+over the time that went by. What a driver and a video call add is in neither. Latency, share, what
+each thread takes (on Linux) and the counts named *later* leave out the start.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +42,7 @@ FRAMES = 24
 BITS = 16
 BLOCK_PX = 16
 TICKS_PER_S = 10_000
+TASKS = Path("/proc/self/task")
 DARK, STEP = 120, 12
 """Levels of luma; a great step would look to the finder like somebody who comes in."""
 
@@ -82,6 +85,23 @@ def filmed(video: Path, size: Size) -> list[Pixels]:
         pictures = [fit(raw.pixels, size) for raw in frames_of(source)]
     sent = [cv2.cvtColor(each, cv2.COLOR_BGR2YUV_YUYV).view(np.uint8) for each in pictures]
     return sent + sent[-2:0:-1]
+
+
+def computed_ms() -> Counter[str]:
+    """Computing time of each thread so far, by its name; those of one library together.
+
+    Empty where the system does not tell.
+    """
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    found: Counter[str] = Counter()
+    for task in TASKS.iterdir() if TASKS.is_dir() else ():
+        try:
+            own = (task / "comm").read_text().strip().split("/")[0]
+            nanoseconds = int((task / "schedstat").read_text().split()[0])
+        except OSError:  # it has just ended
+            continue
+        found[names.get(int(task.name), own)] += round(nanoseconds / 1e6)
+    return found
 
 
 class ClockedCamera(ClosedOnExit):
@@ -180,16 +200,21 @@ def main(
         settings, Parts(open_source=lambda _: camera, open_sink=lambda *_: sink)
     )
     counts: list[tuple[int, int]] = []
+    computed: list[tuple[int, Counter[str]]] = []
 
     def once_a_second(frame: ProtectedFrame) -> None:
         if frame.index % round(rate) == 0:
             counts.append((controller.status().frames_eased, controller.report.frames_dropped))
+            computed.append((frame.index, computed_ms()))
 
     controller.run(once_a_second)
     report = controller.report
     first = round(warm_up * rate)
     ages_ms = 1e3 * np.array(sink.ages_s[first:])
-    eased, dropped = np.subtract(counts[-1], counts[min(round(warm_up), len(counts) - 1)])
+    begun = min(round(warm_up), len(counts) - 1)
+    eased, dropped = np.subtract(counts[-1], counts[begun])
+    frames_later = max(1, computed[-1][0] - computed[begun][0])
+    spent_ms = computed[-1][1] - computed[begun][1]
     since_s, spent_s = np.subtract(sink.spent_s[-1], sink.spent_s[first])
     figures: dict[str, Any] = {
         "size": f"{width}x{height}",
@@ -197,6 +222,9 @@ def main(
         "chain_length": chain_length,
         "latency_ms": {f"p{p}": round(float(np.percentile(ages_ms, p)), 1) for p in (50, 95, 99)},
         "share_of_core": round(float(spent_s / since_s), 3),
+        "thread_ms_a_frame": {
+            name: round(spent / frames_later, 2) for name, spent in spent_ms.most_common()
+        },
         "frames_in": report.frames_in,
         "dropped": report.frames_dropped,
         "dropped_later": int(dropped),
