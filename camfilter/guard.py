@@ -204,8 +204,12 @@ class Guard:
             self._reason = reason
 
     def reset(self, reason: str) -> None:
-        """Forget every picture, so that the next thing shown is a card with this reason."""
+        """Forget every picture, raw ones, too, as pictures that have nothing to do with them follow.
+
+        The next thing shown is a card with this reason.
+        """
         with self._lock:
+            self._earlier = EarlierFrames()
             self._forget(reason)
 
     def frame(self, now_s: float, index: int, size: Size) -> ProtectedFrame:

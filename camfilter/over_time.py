@@ -276,11 +276,12 @@ class ChainOverTime:
 
     def _begin(self, worn: list[Worn], masks: list[Crop]) -> bool:
         """Give new faces several stages at once, so that their first frame is protected."""
-        new = [index for index, state in enumerate(worn) if state.stages == 0]
+        new = [index for index, state in enumerate(worn) if not state.begun]
         for index in new:
             count = min(_FIRST_STAGES, round(_FIRST_CHAINS * self.settings.chain_length))
             for _ in range(max(2, count // len(new))):
                 self._stage(worn[index], masks[index])
+            worn[index].begun = True
         return bool(new)
 
     def _stage(self, state: Worn, mask: Crop) -> None:

@@ -22,6 +22,7 @@ from camfilter.sources.base import Source, frames_of
 _LOST_PAUSE_S: Final = 0.02
 _FAILED_PAUSE_S: Final = 1.0
 _CARD_PAUSE_S: Final = 0.2
+_LOOK_PAUSE_S: Final = 0.1
 _TAKE_S: Final = 0.2
 _JOIN_S: Final = 2.0
 _USUAL_RATE_HZ: Final = 30.0
@@ -133,6 +134,7 @@ class LiveRun:
         guard.expect_rate(rate_hz)
         self._newest, self._ready = _Newest(), threading.Event()
         self._read_so_far = self._written_so_far = 0
+        self._shown_as = guard.enabled
 
     def run(self) -> None:
         """Repeat the steps; returns when `stop` was set and all threads but hung ones are done."""
@@ -140,7 +142,7 @@ class LiveRun:
         pause_s = 1.5 * self._period_s
         try:
             while not self._stop.is_set():
-                self._ready.wait(pause_s)
+                self.wait(pause_s)
                 self._ready.clear()
                 pause_s = self.write()
                 threads = [self._alive(thread) for thread in threads]
@@ -179,6 +181,7 @@ class LiveRun:
 
     def write(self) -> float:
         """Write what may be shown; how long to wait until the next, unless a frame comes sooner."""
+        self._shown_as = self._guard.enabled
         frame = self._guard.frame(self._clock(), self._written_so_far, self._size)
         self._sink.write(frame)
         self._report.emitted(frame)
@@ -188,6 +191,17 @@ class LiveRun:
         # A card need not be repeated fast; a new picture ends the wait at once.
         idle = frame.state is GuardState.PLACEHOLDER
         return max(_CARD_PAUSE_S, self._period_s) if idle else 1.5 * self._period_s
+
+    def wait(self, pause_s: float) -> None:
+        """Wait until a frame is ready, for so many seconds at most.
+
+        No longer than a moment once protection was switched or the run stopped: a slow source
+        leaves a raw picture standing for many seconds.
+        """
+        while pause_s > 0 and not self._stop.is_set() and self._guard.enabled == self._shown_as:
+            if self._ready.wait(min(pause_s, _LOOK_PAUSE_S)):
+                return
+            pause_s -= _LOOK_PAUSE_S
 
     def _in_order(self, raw: RawFrame) -> RawFrame:
         """The frame in the size of the run, numbered and timed here, whatever the source says."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from camfilter.errors import CamfilterError
+from camfilter.errors import CamfilterError, SettingError
 from camfilter.filter import FrameFilter
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame
@@ -149,6 +149,8 @@ class Protector:
         self._guard.fault(reason)
         known = self._report.faults
         known[reason if reason in known or len(known) < _MOST_REASONS else _OTHER_REASONS] += 1
+        if isinstance(error, SettingError):
+            return  # another filter would be told the same
         self._faults_in_a_row += 1
         if self._faults_in_a_row >= self._rebuild_after:
             self._faults_in_a_row = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import partial
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -30,6 +29,8 @@ LEVELS: Final = 255
 MAX_CHAIN_LENGTH: Final = 200
 MAX_STAGES_PER_FRAME: Final = 32
 LEAST_LIKELY: Final = "least-likely"
+_LEAST_STEP_LEVELS: Final = 0.01
+"""All stages of a new face together would not move a pixel by half a level."""
 
 
 class Mode(StrEnum):
@@ -119,7 +120,18 @@ def parse_targets(value: object) -> tuple[str, ...]:
 
 
 Epsilon = Annotated[float, BeforeValidator(parse_epsilon)]
-Step = Annotated[float, BeforeValidator(partial(parse_epsilon, name="Step"))]
+
+
+def _parse_step(value: object) -> float:
+    step = parse_epsilon(value, name="Step")
+    if step * LEVELS < _LEAST_STEP_LEVELS:
+        raise SettingError(
+            f"Steps of {step * LEVELS:g} levels add up to nothing.", "Leave it out, or '1 level'."
+        )
+    return step
+
+
+Step = Annotated[float, BeforeValidator(_parse_step)]
 
 
 class ChainSettings(BaseModel):
@@ -136,7 +148,7 @@ class ChainSettings(BaseModel):
             many; then its change settles and follows the face.
         stages_per_frame: stages over time for each frame, 0.1 to 32, shared by its faces; 0.5 is
             one every second frame.
-        step: change of one stage in [0, 1]; None chooses it from epsilon and chain length.
+        step: change of one stage, 0.01 levels to 1; None chooses it from epsilon and chain length.
         momentum: how much of the last stages' gradient is kept, 0 (none) to 1.
         projection: what keeps the change small.
         surrogate: name of the network to attack, or several joined by +; None takes all

@@ -46,6 +46,7 @@ class Worn:
         mask: where it may change.
         decoys: what it shall be read as, in mode untargeted.
         turns: which surrogate comes next.
+        begun: whether it has had its first stages.
     """
 
     texture: Crop
@@ -65,6 +66,7 @@ class Worn:
     staged_frame: int = 0
     reread_frame: int = LONG_AGO
     moved_frame: int = LONG_AGO
+    begun: bool = False
 
     @property
     def beliefs(self) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ import numpy as np
 from camfilter.app.controller import Controller, Parts
 from camfilter.app.live_filter import LiveFilter, PatientOpener
 from camfilter.app.settings import AppSettings, changed
-from camfilter.errors import SourceNotFound
+from camfilter.errors import SinkError, SourceNotFound
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.guard import GuardState, ProtectedFrame
 from camfilter.sinks.base import pixels_of
@@ -108,9 +108,17 @@ class WatchedSink(_Block):
         self.device = device
         self.shown: list[tuple[ProtectedFrame, Pixels]] = []
         self.ended_by = ""
+        self.ended = threading.Event()
+        self._fails = False
         self._came = threading.Condition()
 
+    def fail(self) -> None:
+        """From now on it takes no frame."""
+        self._fails = True
+
     def write(self, frame: ProtectedFrame) -> None:
+        if self._fails:
+            raise SinkError("The device is gone.")
         with self._came:
             self.shown.append((frame, pixels_of(frame).copy()))
             self._came.notify_all()
@@ -132,9 +140,11 @@ class WatchedSink(_Block):
 
     def close(self) -> None:
         self.ended_by = self.ended_by or "close"
+        self.ended.set()
 
     def abort(self) -> None:
         self.ended_by = self.ended_by or "abort"
+        self.ended.set()
 
 
 class Run:

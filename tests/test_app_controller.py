@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from app_support import WAIT_S, Clock, SteppedCamera, demo_pictures, linf, running
+from app_support import WAIT_S, Clock, SteppedCamera, WatchedSink, demo_pictures, linf, running
 from camfilter.app.controller import Controller, Parts
 from camfilter.app.following import FollowingSource
 from camfilter.app.live_filter import PatientOpener
@@ -234,6 +235,27 @@ def test_the_camera_is_closed_while_nobody_watches_the_virtual_camera() -> None:
         run.protected()
 
 
+def test_who_watches_is_asked_of_the_device_that_is_written_to() -> None:
+    asked: list[str] = []
+
+    def watchers_of(device: str) -> SaidWatchers:
+        asked.append(device)
+        return SaidWatchers()
+
+    with running({"sink": "virtual"}, watchers_of=watchers_of, device="/dev/v") as run:
+        run.protected()
+        other = WatchedSink("/dev/w")
+        first, run.sink = run.sink, other
+        first.fail()
+        run.let_out()
+        assert first.ended.wait(WAIT_S)
+        run.clock.now_s += 5
+        run.let_out()
+        other.wait_for(lambda _frame: True)
+        assert run.controller.status().watched
+    assert (asked[0], asked[-1]) == ("/dev/v", "/dev/w")
+
+
 def test_other_sinks_are_always_watched() -> None:
     with running({"sink": "null"}, watchers_of=lambda _device: pytest.fail("asked")) as run:
         run.protected()
@@ -264,6 +286,24 @@ def test_the_sink_cannot_change_while_it_is_in_use() -> None:
         with pytest.raises(SettingError, match="sink cannot change"):
             run.controller.change({"sink": "preview", "epsilon": "1/255"})
         assert run.controller.settings.epsilon == pytest.approx(6 / 255)
+
+
+def test_what_is_written_is_no_source(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.mp4"
+    with running({"sink": str(mine)}) as run:
+        mine.write_bytes(b"a recording")
+        with pytest.raises(SettingError, match="is the source itself"):
+            run.controller.change({"source": str(mine)})
+        assert run.controller.settings.source == "a"
+
+
+def test_the_status_says_what_it_ran_on_when_it_is_over() -> None:
+    with running() as run:
+        run.protected()
+        during = run.controller.status()
+    after = run.controller.status()
+    assert during.provider == "cpu"
+    assert (after.provider, after.surrogate) == (during.provider, during.surrogate)
 
 
 def test_stopping_closes_the_camera_and_the_sink() -> None:

@@ -262,6 +262,50 @@ def test_a_face_that_appears_at_once_is_seen_in_that_very_picture(
     assert any(face.box.common(place).area > 0.5 * face.box.area for face in answers[at])
 
 
+class FailsOnce(Counted):
+    """One that fails in one frame, in one of the two ways of looking."""
+
+    def __init__(self, finder: MediaPipeFaces, *, fails_in: str, at: int) -> None:
+        super().__init__(finder)
+        self._fails_in, self._at = fails_in, at
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        self._fail_in("find")
+        return super().find(pixels)
+
+    def look(self, pixels: Pixels, known: Sequence[Face], *, part: Box | None = None) -> list[Face]:
+        if part is not None:
+            self._fail_in("look")
+        return super().look(pixels, known, part=part)
+
+    def _fail_in(self, way: str) -> None:
+        if (way, self.frame) == (self._fails_in, self._at):
+            raise RuntimeError("The model hiccuped.")
+
+
+@pytest.mark.parametrize(("fails_in", "width_px"), [("find", 110), ("look", 55)])
+def test_a_face_that_appears_while_the_finder_fails_is_seen_in_the_next_picture(
+    astronaut: Pixels, fails_in: str, width_px: int
+) -> None:
+    at = 21
+    finder = FailsOnce(MediaPipeFaces(), fails_in=fails_in, at=at)
+    faces, scene = BetweenFrames(finder), Scene(SIZE, 1)
+    guest = cv2.resize(astronaut[20:220, 120:320], (width_px, width_px), interpolation=cv2.INTER_AREA)
+    place = Box(500, 120, 500 + width_px, 120 + width_px)
+    for finder.frame in range(at + 2):
+        pixels = scene.bgr(finder.frame).copy()
+        if finder.frame >= at:
+            pixels[place.slices()] = guest
+        if finder.frame == at:
+            with pytest.raises(RuntimeError):
+                faces.find(pixels)
+        else:
+            found = faces.find(pixels)
+            faces.catch_up()
+    faces.close()
+    assert any(face.box.common(place).area > 0.5 * face.box.area for face in found)
+
+
 class Recorded(Shown):
     """One that tells in which frames it was asked."""
 

@@ -22,8 +22,11 @@ def desk() -> Pixels:
 
 
 def news(*pictures: Pixels) -> list[bool]:
-    changes = Changes()
-    return [changes.sudden(pixels) is not None for pixels in pictures][1:]
+    changes, answers = Changes(), []
+    for pixels in pictures:
+        answers.append(changes.sudden(pixels) is not None)
+        changes.know()
+    return answers[1:]
 
 
 def seen(pixels: Pixels, seed: int, gain: float = 1.0) -> Pixels:
@@ -53,6 +56,7 @@ def test_the_first_picture_and_another_size_are_news_all_over(desk: Pixels) -> N
     whole = changes.sudden(desk)
     assert whole is not None
     assert (whole.right, whole.bottom) == (SIZE.width, SIZE.height)
+    changes.know()
     assert changes.sudden(desk) is None
     assert changes.sudden(desk[:180, :320]) is not None
 
@@ -80,7 +84,9 @@ def test_a_head_that_comes_at_once_is_news_where_it_is(
 ) -> None:
     changes = Changes()
     changes.sudden(seen(desk, 0))
+    changes.know()
     assert changes.sudden(seen(desk, 1)) is None
+    changes.know()
     where = changes.sudden(seen(with_head(desk, astronaut, x, width_px), 2))
     assert where is not None
     assert where.left <= x - width_px / 2

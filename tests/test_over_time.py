@@ -15,6 +15,7 @@ from camfilter.faces.base import Face
 from camfilter.frames import Pixels
 from camfilter.over_time import ChainOverTime
 from camfilter.settings import ChainSettings
+from camfilter.surrogate.base import Stage, StageResult
 from camfilter.surrogate.reading import softmax
 from fakes import LinearSurrogate, face_at, noise
 
@@ -48,6 +49,24 @@ def levels(found: Perturbation) -> np.ndarray:
 def test_the_first_frame_is_protected_already() -> None:
     (found,) = run(chain(), 1)
     assert np.abs(levels(found)).max() > 2
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 20])
+def test_a_fault_in_the_first_stages_does_not_cost_the_rest_of_them(fails_at: int) -> None:
+    class Hiccuping(LinearSurrogate):
+        def take(self, stage: Stage) -> StageResult:
+            found = super().take(stage)
+            if len(self.stages) == fails_at:
+                raise RuntimeError("The session hiccuped.")
+            return found
+
+    surrogate = Hiccuping(48)
+    works = ChainOverTime(surrogate, ChainSettings())
+    with pytest.raises(RuntimeError):
+        works.perturb_faces(scene(), [face()])
+    before = len(surrogate.stages)
+    works.perturb_faces(scene(), [face()])
+    assert len(surrogate.stages) - before >= 24
 
 
 def test_the_change_stays_within_the_budget_for_ever() -> None:

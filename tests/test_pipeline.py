@@ -112,6 +112,15 @@ def test_a_still_that_failed_is_a_card_and_never_another_picture() -> None:
     assert sink.frames[1].reason == "ValueError in the filter."
 
 
+def test_a_still_that_is_the_protected_one_before_its_raw_picture_is_protected() -> None:
+    raw, sink = raw_frame(1, time_s=0.0), FakeSink()
+    its_protected = RawFrame(filtered(raw).pixels, 0, 0.0)
+    with_face = FakeFilter(lambda raw: filtered(raw, faces=[face_at(16, 12, 16)]))
+    run(FakeSource([its_protected, raw], stills=True), with_face, sink)
+    assert sink.states == ["protected", "protected"]
+    assert np.array_equal(sink.pictures[1], its_protected.pixels)
+
+
 def test_cards_have_the_size_of_their_pictures() -> None:
     sizes = [Size(32, 24), Size(8, 60), Size(1, 1)]
     raws = [raw_frame(i, float(i), size) for i, size in enumerate(sizes)]
@@ -165,8 +174,8 @@ def test_before_and_after_are_handed_on_together() -> None:
 class LiveSource(FakeSource):
     """A camera that hands out what the test gives it, when the test gives it."""
 
-    def __init__(self) -> None:
-        super().__init__([], live=True, rate_hz=200.0)
+    def __init__(self, rate_hz: float) -> None:
+        super().__init__([], live=True, rate_hz=rate_hz)
         self._changed = threading.Condition()
         self._queue: deque[RawFrame | Exception | None] = deque()
         self._waiting = False
@@ -195,8 +204,8 @@ class LiveSource(FakeSource):
 class Scene:
     """A live run in a thread of its own, with a clock that the test moves."""
 
-    def __init__(self, filter_: FakeFilter) -> None:
-        self.source, self.guard, self.report = LiveSource(), Guard(), RunReport()
+    def __init__(self, filter_: FakeFilter, rate_hz: float = 200.0) -> None:
+        self.source, self.guard, self.report = LiveSource(rate_hz), Guard(), RunReport()
         self.now_s = 0.0
         self.stop = threading.Event()
         self.raws: list[RawFrame] = []
@@ -234,6 +243,11 @@ class Scene:
     def wait_for_state(self, state: GuardState) -> ProtectedFrame:
         return self.wait_for(lambda frame: frame.state is state)
 
+    def wait_until_shown(self, state: GuardState) -> None:
+        """Wait for the first frame in this state, unless it was shown already."""
+        with self._written:
+            assert self._written.wait_for(lambda: state.value in self.sink.states, TIMEOUT_S)
+
     def assert_no_raw_picture_was_shown(self) -> None:
         raws = {raw.pixels.tobytes() for raw in self.raws}
         assert raws
@@ -241,8 +255,8 @@ class Scene:
 
 
 @contextmanager
-def scene(filter_: FakeFilter) -> Iterator[Scene]:
-    live = Scene(filter_)
+def scene(filter_: FakeFilter, rate_hz: float = 200.0) -> Iterator[Scene]:
+    live = Scene(filter_, rate_hz)
     live.thread.start()
     try:
         yield live
@@ -369,6 +383,17 @@ def test_switching_off_and_on_in_a_live_run() -> None:
         assert np.array_equal(shown.pixels, filtered(live.raws[2]).pixels)
         raws = {raw.pixels.tobytes() for raw in live.raws}
         assert not any(picture.tobytes() in raws for picture in live.sink.pictures[switched_at:])
+
+
+def test_a_slow_source_does_not_leave_the_raw_picture_standing_after_switching_on() -> None:
+    with scene(FakeFilter(), rate_hz=0.01) as live:
+        live.guard.switch(False)
+        live.give(0)
+        live.wait_until_shown(GuardState.OFF)
+        live.guard.switch(True)
+        live.wait_for_state(GuardState.PLACEHOLDER)
+        live.give(1)
+        live.wait_until_shown(GuardState.PROTECTED)
 
 
 def test_a_sink_that_fails_ends_the_run_with_its_error() -> None:

@@ -6,7 +6,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from camfilter.errors import CameraLost, FilterFault, GraphRefused
+from camfilter.errors import CameraLost, FilterFault, GraphRefused, SettingError
 from camfilter.filtered import Filtered, PartTimes
 from camfilter.frames import RawFrame, Size
 from camfilter.guard import Guard, GuardState
@@ -123,6 +123,15 @@ def test_after_five_faults_in_a_row_the_filter_is_built_again() -> None:
     assert good.seen == [5]
     assert shown(guard, raw) is GuardState.PROTECTED
     assert report.faults.total() == 5
+
+
+def test_a_setting_that_protects_nothing_is_no_reason_to_build_it_again() -> None:
+    refused = FakeFilter(SettingError("A change of 0.1 levels vanishes."))
+    takes, guard, _ = protector(refused)
+    for index in range(12):
+        takes.take(raw_frame(index))
+        assert shown(guard, raw_frame(index)) is GuardState.PLACEHOLDER
+    assert refused.closed == 0
 
 
 def test_faults_that_are_not_in_a_row_do_not_build_it_again() -> None:

@@ -121,6 +121,13 @@ def test_targets_are_read_from_text_and_lists() -> None:
         assert settings.targets == (name,)
 
 
+@pytest.mark.parametrize("step", ["0", "0.001/255", "0.009 levels"])
+def test_steps_that_add_up_to_nothing_are_refused(step: str) -> None:
+    with pytest.raises(SettingError, match="add up to nothing"):
+        ChainSettings.of({"step": step})
+    assert ChainSettings.of({"step": "0.01 levels"}).step == pytest.approx(0.01 / 255)
+
+
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValidationError):
         ChainSettings().epsilon = 1.0  # type: ignore[misc]

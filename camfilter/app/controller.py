@@ -17,14 +17,14 @@ from camfilter.app.pacing import PacedSource
 from camfilter.app.persistent import PersistentSink
 from camfilter.app.settings import AppSettings, changed
 from camfilter.app.status import Status
-from camfilter.errors import SettingError
+from camfilter.errors import SettingError, SinkError
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.guard import Guard, GuardState, ProtectedFrame
 from camfilter.meter import ASK_EVERY_FRAMES
 from camfilter.pipeline import run_live
 from camfilter.protector import Protector
 from camfilter.report import RunReport
-from camfilter.sinks import PreviewClosed, Sink, open_sink
+from camfilter.sinks import PreviewClosed, Sink, open_sink, refuse_same
 from camfilter.sinks.watchers import Watchers, watchers_of
 from camfilter.sources import Camera, Source, list_cameras, open_source
 from camfilter.verdict import judge
@@ -104,8 +104,10 @@ class Controller:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._filter: LiveFilter | None = None
+        self._ran = _Ran()
         self._sink: PersistentSink | None = None
         self._watchers: Watchers | None = None
+        self._watched_device = ""
         self._asking = threading.Lock()
         self._shown: ProtectedFrame | None = None
         self._written_s: deque[float] = deque(maxlen=240)
@@ -153,6 +155,7 @@ class Controller:
         shown, sink, live = self._shown, self._sink, self._filter
         changes = shown is not None and shown.state in (GuardState.PROTECTED, GuardState.HOLDING)
         latest = self._report.latest[0] if changes and self._report.latest else None
+        ran = _ran(live) if live else self._ran
         attacked = latest.attacked if latest else None
         held_out = latest.held_out if latest else None
         state, reason = self._seen(shown, now_s)
@@ -162,7 +165,7 @@ class Controller:
             settings=self.settings,
             fps=float(sum(now_s - written_s <= 1 for written_s in tuple(self._written_s))),
             latency_ms=self._report.latency_ms,
-            provider=live.provider if live else "",
+            provider=ran.provider,
             faces=self._report.faces_now if changes else 0,
             before=attacked.before if attacked else None,
             after=attacked.after if attacked else None,
@@ -170,12 +173,12 @@ class Controller:
             watched=self._watched(),
             sink=sink.name if sink else self.settings.sink,
             sink_fault=sink.fault if sink else "",
-            surrogate=live.surrogate if live else "",
+            surrogate=ran.surrogate,
             config_fault=self._config_fault,
             held_out_before=held_out.before if held_out else None,
             held_out_after=held_out.after if held_out else None,
             eased=live.eased if live else "",
-            frames_eased=live.frames_eased if live else 0,
+            frames_eased=ran.frames_eased,
             verdict=judge(latest, self.settings).text if latest else "",
         )
 
@@ -228,6 +231,7 @@ class Controller:
                 self._feed(source, protector, on_frame)
         finally:
             protector.close()
+            self._ran = _ran(self._filter)
             self._filter = None  # its models are not kept until the collector comes by
 
     def _feed(
@@ -249,8 +253,6 @@ class Controller:
             reopens=_kind(self.settings.sink) == "virtual",
             protected=lambda: self._guard.enabled,
         ) as sink:
-            if sink.device:
-                self._watchers = self._parts.watchers_of(sink.device)
             with self._lock:
                 self._sink = sink
             try:
@@ -265,6 +267,11 @@ class Controller:
         settings = changed(self._settings, values)
         if self._sink is not None and settings.sink != self._settings.sink:
             raise SettingError("The sink cannot change while it is in use.", "Stop, start again.")
+        if settings.source != self._settings.source:
+            try:
+                refuse_same(settings.source, settings.sink)
+            except SinkError as error:
+                raise SettingError(error.what, error.hint) from error
         self._settings = settings
         self._guard.switch(settings.on)
         return settings
@@ -287,11 +294,14 @@ class Controller:
         return self._parts.open_source(settings)
 
     def _watched(self) -> bool:
-        watchers = self._watchers
-        if watchers is None:
+        device = self._sink.device if self._sink else ""
+        if not device:
             return True
         with self._asking:
-            return watchers.watched(self._parts.clock())
+            if self._watchers is None or device != self._watched_device:
+                # A sink that was opened again may have had to take another device.
+                self._watchers, self._watched_device = self._parts.watchers_of(device), device
+            return self._watchers.watched(self._parts.clock())
 
     def _pause(self, seconds: float) -> None:
         """Wait, but no longer than until the settings change or the run ends."""
@@ -322,6 +332,19 @@ class _Watched(Protector):
     def take(self, raw: RawFrame) -> None:
         self._keep_raw(raw)
         super().take(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """What a filter ran on, and how often it spent less; known once the run is over, too."""
+
+    provider: str = ""
+    surrogate: str = ""
+    frames_eased: int = 0
+
+
+def _ran(live: LiveFilter | None) -> _Ran:
+    return _Ran(live.provider, live.surrogate, live.frames_eased) if live else _Ran()
 
 
 def _kind(sink: str) -> str:

@@ -115,15 +115,14 @@ class BetweenFrames:
     def find(self, pixels: Pixels) -> list[Face]:
         """All faces in the next picture of the scene; largest first."""
         self.catch_up()
-        calm_before, sudden = self._calm, self._changes.sudden(pixels)
-        self._calm = sudden is None
+        sudden = self._changes.sudden(pixels)
         self._frames_to_look -= 1
         faces = self._carried(pixels)
         in_doubt = len(faces) < max(1, len(self._patches))
         if sudden or in_doubt or self._steady_frames < _STEADY_FRAMES:
             faces = self._found(pixels, faces)
             self._cadence.restart()
-            if sudden and calm_before:  # whatever came may be too far for the finder's mesh
+            if sudden and self._calm:  # whatever came may be too far for the finder's mesh
                 faces += self._finder.look(pixels, faces, part=sudden)
             faces += [face for face in self._unshown if not _among(face, faces)]
         else:
@@ -131,6 +130,9 @@ class BetweenFrames:
             self._newest = pixels
         self._unshown = []
         self._follow(pixels, faces)
+        # Not before: what a finder that failed did not see is news to the next picture, too.
+        self._changes.know()
+        self._calm = sudden is None
         return sorted(faces, key=lambda face: -face.box.area)
 
     def catch_up(self) -> None:
@@ -142,8 +144,8 @@ class BetweenFrames:
         if self._cadence.due(self._frames_carried) or self._moved_far(faces):
             faces = self._found(pixels, faces)
         elif self._frames_to_look <= 0:  # no frame pays for both
-            self._frames_to_look = self._look_every
             faces += self._finder.look(pixels, faces)
+            self._frames_to_look = self._look_every
         else:
             return
         self._unshown = self._follow(pixels, faces)

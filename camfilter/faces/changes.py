@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -22,33 +23,44 @@ _SUDDEN_LEVELS: Final = 3.0
 _REACH: Final = 0.15
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Means:
+    """The size of a picture, and the mean colours of its parts, (cells, 64, 3)."""
+
+    size: Size
+    colours: NDArray[np.float32]
+
+
 class Changes:
-    """Compares the mean colours of the parts of each picture with those of the picture before.
+    """Compares the mean colours of the parts of each picture with those of the last known one.
 
     A part is a twelfth of the picture wide. What only moves on is no news: its colours stood
     within reach before, and where they differ much they may differ a little more.
     """
 
     def __init__(self) -> None:
-        self._size = Size(0, 0)
-        self._means: NDArray[np.float32] | None = None
+        self._known: _Means | None = None
+        self._newest: _Means | None = None
 
     def sudden(self, pixels: Pixels) -> Box | None:
-        """Take in the next picture; where it changed at once, or None.
+        """Where the next picture changed at once, or None.
 
         Args:
             pixels: (height, width, 3) uint8, BGR.
         """
         size = Size.of(pixels)
-        means, before = _means(pixels), self._means
-        self._means = means
-        if before is None or self._size != size:
-            self._size = size
+        self._newest = now = _Means(size, _means(pixels))
+        before = self._known
+        if before is None or before.size != size:
             return Box(0, 0, size.width, size.height)
-        news = _news(before, means)
+        news = _news(before.colours, now.colours)
         if float(news.max()) <= _SUDDEN_LEVELS:
             return None
         return _around(np.argwhere((news > _SUDDEN_LEVELS).any(axis=2)), size)
+
+    def know(self) -> None:
+        """What was sudden in the newest picture was looked at: the next is compared with it."""
+        self._known = self._newest
 
 
 def _means(pixels: Pixels) -> NDArray[np.float32]:
