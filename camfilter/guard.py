@@ -204,7 +204,7 @@ class Guard:
             self._reason = reason
 
     def reset(self, reason: str) -> None:
-        """Forget every picture, raw ones, too, as pictures that have nothing to do with them follow.
+        """Forget every picture, raw ones, too: what follows has nothing to do with them.
 
         The next thing shown is a card with this reason.
         """

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from camfilter.lab.evaluate.description import Kind
@@ -23,14 +24,15 @@ def row(
     bits: tuple[float, float] = (1.0, 0.2),
     steered: float | None = None,
     countermeasure: str = "plain",
+    dealt: tuple[float, ...] = (0.1,),
 ) -> dict[str, Any]:
     frame: dict[str, Any] = {
         "accuracy": {"coded": 0.8, "filtered": 0.2},
         "fooled": {"all": sure, "sure": sure, "right": None if sure is None else 1 - sure},
         "control": {"all": 0.1, "sure": 0.1, "right": 0.1},
         "leakage": {
-            "coded": {"bits": bits[0], "chance_p95_bits": 0.2},
-            "filtered": {"bits": bits[1], "chance_p95_bits": 0.1},
+            "coded": {"bits": bits[0]},
+            "filtered": {"bits": bits[1], "dealt_bits": list(dealt)},
         },
     }
     if steered is not None:
@@ -80,6 +82,15 @@ def test_a_family_counts_once_however_many_members_it_has() -> None:
     assert foreign["leakage_chance_p95_ratio"] == pytest.approx(0.1)
     assert summary["unseen"]["families"] == {"plain": 0.9, "dense": 0.7, "pair": 0.7, "c": 0.9}
     assert summary["fighting_spies"]["spy"]["leakage_filtered_bits"] == 0.7
+
+
+def test_readers_that_are_lucky_in_turns_know_less_together() -> None:
+    lucky = [row(name, 0.5, dealt=tuple(np.roll([1.0] + 9 * [0.0], at))) for at, name in
+             enumerate("abcdefghij")]  # fmt: skip
+    alike = [row(name, 0.5, dealt=(1.0, *9 * [0.0])) for name in "abcdefghij"]
+    in_turns, together = (summary_of(rows, H264, Mode.UNTARGETED) for rows in (lucky, alike))
+    assert in_turns["unseen_foreign"]["leakage_chance_p95_ratio"] == pytest.approx(0.1)
+    assert together["unseen_foreign"]["leakage_chance_p95_ratio"] == pytest.approx(0.55)
 
 
 def test_the_verdict_says_what_falls_short() -> None:

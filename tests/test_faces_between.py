@@ -290,7 +290,9 @@ def test_a_face_that_appears_while_the_finder_fails_is_seen_in_the_next_picture(
     at = 21
     finder = FailsOnce(MediaPipeFaces(), fails_in=fails_in, at=at)
     faces, scene = BetweenFrames(finder), Scene(SIZE, 1)
-    guest = cv2.resize(astronaut[20:220, 120:320], (width_px, width_px), interpolation=cv2.INTER_AREA)
+    guest = cv2.resize(
+        astronaut[20:220, 120:320], (width_px, width_px), interpolation=cv2.INTER_AREA
+    )
     place = Box(500, 120, 500 + width_px, 120 + width_px)
     for finder.frame in range(at + 2):
         pixels = scene.bgr(finder.frame).copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -208,3 +209,26 @@ def test_a_tiny_run_and_its_resumption(tmp_path: Path) -> None:
         <= {file.name: file.stat().st_mtime_ns for file in kept.glob("*.npz")}.items()
     )
     assert len(list(kept.glob("*.npz"))) == 17
+
+
+def test_pictures_that_changed_in_their_place_are_read_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    given = {
+        "data": folder, "ratios": [1], "control_ratios": [], "runs": 1, "pictures": 20, "steps": 2,
+        "batch": 4, "width": 4, "size_px": 24, "test_pictures": 10, "epsilons_levels": [1],
+    }  # fmt: skip
+
+    def first_levels() -> set[int]:
+        kept = (tmp_path / "imbalance" / "kept").glob("faces-*.npz")
+        arrays = (dict(np.load(file)) for file in kept)
+        return {int(one["a-test0"].ravel()[0]) for one in arrays}
+
+    for level, known in ((10, {10}), (200, {10, 200})):
+        for part in ("train", "valid", "test"):
+            for name in ("happiness", "surprise"):
+                (folder / part / name).mkdir(parents=True, exist_ok=True)
+                for index in range(12):
+                    picture = np.full((40, 40), level, np.uint8)
+                    cv2.imwrite(str(folder / part / name / f"{index}.png"), picture)
+        run_experiment(experiment_named("imbalance"), given, tmp_path)
+        assert first_levels() == known

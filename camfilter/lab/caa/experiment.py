@@ -12,7 +12,7 @@ from typing import Any
 from camfilter.lab.attacks import ATTACKS
 from camfilter.lab.caa.curves import Curve, Plan, measured_chain
 from camfilter.lab.caa.drawings import drawn_fool_rates, drawn_measures
-from camfilter.lab.caa.faces import found_sets, sampled_faces, stamp
+from camfilter.lab.caa.faces import found_sets, sampled_faces
 from camfilter.lab.caa.options import PAPER_EPSILONS, ChainingOptions
 from camfilter.lab.caa.plans import main_plans, side_plans
 from camfilter.lab.caa.sentences import said
@@ -23,6 +23,7 @@ from camfilter.lab.caa.tables import (
     correlations,
     other_forms,
 )
+from camfilter.lab.data import stamp
 from camfilter.lab.experiment.base import ExperimentOptions
 from camfilter.lab.experiment.findings import Drawing, Findings
 from camfilter.lab.experiment.made import Made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from camfilter.expressions import EXPRESSIONS
 from camfilter.lab.data import ferplus_part, load_faces
 from camfilter.lab.experiment.made import Made
 
-__all__ = ["SET_NAMES", "found_sets", "sample", "sampled_faces", "stamp"]
+__all__ = ["SET_NAMES", "found_sets", "sample", "sampled_faces"]
 
 SET_NAMES: Final = {"ferplus": "FER+", "lfw": "LFW", "yours": "your faces"}
 _FERPLUS: Final = "ferplus_test.npz"
@@ -41,17 +40,6 @@ def found_sets(data: Path, wanted: tuple[str, ...]) -> dict[str, Path]:
         if name not in found:
             raise SettingError(f"{data} has no set {name!r}.", f"Choose from: {', '.join(found)}.")
     return {name: found[name] for name in wanted or found}
-
-
-def stamp(source: Path) -> str:
-    """Names, sizes and times of the files of a set or a network: another stamp, another thing."""
-    files = sorted(source.rglob("*.*")) if source.is_dir() else [source]
-    content = hashlib.sha256()
-    for file in files:
-        if file.is_file() and file.suffix != ".pyc":
-            facts = file.stat()
-            content.update(f"{file.name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
-    return content.hexdigest()[:20]
 
 
 def sampled_faces(order: dict[str, Any], _given: dict[str, Made]) -> Made:

@@ -25,6 +25,11 @@ __all__ = ["Cache", "Readings", "digest", "digest_of_code"]
 Readings = dict[str, NDArray[np.float32]]
 
 _FILTER_CODE = ("*.py", "faces/*.py", "surrogate/*.py")
+_CLIP_CODE = (
+    "lab/evaluate/*.py", "lab/data.py", "sources/*.py", "faces/*.py", "surrogate/*.py",
+    "geometry.py",
+)  # fmt: skip
+"""What makes clips, and what the spies see and read in them."""
 _NOT_OF_THE_FILTER = frozenset(
     {"__main__.py", "card.py", "guard.py", "meter.py", "pipeline.py", "proof.py", "protector.py",
      "report.py"}
@@ -56,12 +61,11 @@ def digest(*parts: object) -> str:
 def digest_of_code(*, filters: bool) -> str:
     """Hash of the code that decides results: of the filter, or of clips, channels and readings."""
     package = Path(str(camfilter.__file__)).parent
-    if filters:
-        found = (file for pattern in _FILTER_CODE for file in package.glob(pattern))
-        files = [file for file in found if file.name not in _NOT_OF_THE_FILTER]
-    else:
-        evaluate = package / "lab" / "evaluate"
-        files = [file for file in evaluate.glob("*.py") if file.name not in _NOT_DECISIVE]
+    patterns, left_out = (
+        (_FILTER_CODE, _NOT_OF_THE_FILTER) if filters else (_CLIP_CODE, _NOT_DECISIVE)
+    )
+    found = (file for pattern in patterns for file in package.glob(pattern))
+    files = [file for file in found if file.name not in left_out]
     content = hashlib.sha256()
     for file in sorted(files):
         content.update(file.name.encode() + b"\0" + file.read_bytes())

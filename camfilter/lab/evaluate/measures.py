@@ -65,6 +65,8 @@ class Leakage:
             to the clips by chance.
         chance_p95_bits: `bits` that such a reader stays under in 95 of 100 cases.
         most_bits: entropy of the labels.
+        dealt_bits: `bits` of such a reader, once for each dealing; readers of the same clips are
+            dealt alike, so that a mean over them can be compared with chance.
     """
 
     bits: float
@@ -72,10 +74,15 @@ class Leakage:
     chance_bits: float
     chance_p95_bits: float
     most_bits: float
+    dealt_bits: tuple[float, ...]
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, Any]:
         """All figures as plain values."""
-        return {name: round(float(getattr(self, name)), 4) for name in self.__slots__}
+        figures = {name: round(float(value), 4) for name, value in self._figures().items()}
+        return {**figures, "dealt_bits": [round(bits, 4) for bits in self.dealt_bits]}
+
+    def _figures(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in self.__slots__ if name != "dealt_bits"}
 
 
 def judge(
@@ -135,8 +142,9 @@ def leakage(
     def corrected(bits: float) -> float:
         return max(0.0, (bits - chance) * most / (most - chance)) if most - chance > 1e-9 else 0.0
 
-    p95 = corrected(float(np.percentile(dealt, 95)))
-    return Leakage(corrected(found), found, chance, p95, most)
+    by_chance = tuple(corrected(float(bits)) for bits in dealt)
+    p95 = float(np.percentile(by_chance, 95))
+    return Leakage(corrected(found), found, chance, p95, most, by_chance)
 
 
 def mutual_information_bits(joint: NDArray[np.float64]) -> float:
@@ -169,6 +177,8 @@ def _figures(
         "control": _fooled(clips, "coded", "control", classes, seed),
         "leakage": {name: _leakage(clips, name, len(classes), seed) for name in conditions},
     }
+    for name in ("clean", "coded", "control"):  # whose chance nobody asks for
+        (figures["leakage"][name] or {}).pop("dealt_bits", None)
     if target is not None and target in classes:
         column = classes.index(target)
         figures["target"] = {name: _reads(clips, name, column) for name in conditions}
@@ -248,7 +258,7 @@ def _accuracy(clips: Sequence[ClipReadings], name: str, classes: Sequence[str]) 
 
 def _leakage(
     clips: Sequence[ClipReadings], name: str, classes: int, seed: int
-) -> dict[str, float] | None:
+) -> dict[str, Any] | None:
     answers = [(clip.label, _answers(getattr(clip, name))) for clip in clips]
     told = [(label, read) for label, read in answers if label is not None and len(read)]
     if not told:

@@ -92,10 +92,6 @@ def _group(rows: Sequence[Row]) -> dict[str, Any]:
         _mean(_mean(_bits(row, name) for row in members) for members in families.values())
         for name in ("coded", "filtered")
     )
-    chance = _mean(
-        _mean(_bits(row, "filtered", "chance_p95_bits") for row in members)
-        for members in families.values()
-    )
     return {
         "families": fooled,
         "fooled_sure_mean": _mean(there),
@@ -110,8 +106,21 @@ def _group(rows: Sequence[Row]) -> dict[str, Any]:
         "leakage_coded_bits": before,
         "leakage_filtered_bits": after,
         "leakage_ratio": _ratio(after, before),
-        "leakage_chance_p95_ratio": _ratio(chance, before),
+        "leakage_chance_p95_ratio": _ratio(_chance_p95_bits(families), before),
     }
+
+
+def _chance_p95_bits(families: Mapping[str, Sequence[Row]]) -> float | None:
+    """What the mean over families stays under in 95 of 100 dealings of the labels.
+
+    Not the mean of what each stays under: not all readers are lucky in the same dealing.
+    """
+    dealt = [
+        np.mean([row["frame"]["leakage"]["filtered"]["dealt_bits"] for row in there], axis=0)
+        for members in families.values()
+        if (there := [row for row in members if _bits(row, "filtered") is not None])
+    ]
+    return float(np.percentile(np.mean(dealt, axis=0), 95)) if dealt else None
 
 
 def _by_family(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -132,9 +141,9 @@ def _sure(row: Row, part: str) -> float | None:
     return _figure(row, part, "sure")
 
 
-def _bits(row: Row, name: str, figure: str = "bits") -> float | None:
+def _bits(row: Row, name: str) -> float | None:
     figures = row["frame"]["leakage"][name]
-    return None if figures is None else float(figures[figure])
+    return None if figures is None else float(figures["bits"])
 
 
 def _ratio(after: float | None, before: float | None) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from camfilter.lab.data import stamp
 from camfilter.lab.experiment.base import ExperimentOptions
 from camfilter.lab.experiment.findings import Findings
 from camfilter.lab.experiment.made import Made
@@ -44,15 +45,17 @@ class FaceOff:
     # What decides the tasks; tables, drawings and sentences are made anew in any case.
     code: tuple[str, ...] = (
         "faceoff/cast.py", "faceoff/judging.py", "faceoff/learning.py", "faceoff/losses.py",
-        "faceoff/masks.py", "faceoff/metric_losses.py", "faceoff/optimisers.py",
-        "faceoff/people.py", "faceoff/portraits.py", "faceoff/tasks.py",
-        "faceoff/verification.py", "identities.py",
+        "faceoff/masks.py", "faceoff/metric_losses.py", "faceoff/networks.py",
+        "faceoff/optimisers.py", "faceoff/people.py", "faceoff/portraits.py", "faceoff/tasks.py",
+        "faceoff/verification.py", "attacks/base.py", "attacks/through_foolbox.py", "augment.py",
+        "data.py", "identities.py", "networks.py",
     )  # fmt: skip
 
     def run(self, options: Any, workbench: Workbench) -> Findings:
         """Do it; see `Experiment`."""
         cast = workbench.do("faces", place_cast, {
-            "data": str(options.data), "seed": options.seed, "people": options.people,
+            "data": str(options.data), "stamp": stamp(options.data),
+            "seed": options.seed, "people": options.people,
             "gallery": options.gallery, "anchors": options.anchors, "probes": options.probes,
         })  # fmt: skip
         given = {CAST: cast}
@@ -63,7 +66,8 @@ class FaceOff:
         }, given)  # fmt: skip
         done = _done(wanted, given, workbench)
         training = workbench.do("adversarial training", price_of_training, {
-            "data": str(options.data), "seed": options.seed, "network": options.networks[-1],
+            "data": str(options.data), "stamp": stamp(options.data),
+            "seed": options.seed, "network": options.networks[-1],
             "least_pictures": 5, "people": options.training_people, "lr": 3e-4,
             "pictures": options.training_pictures, "steps": options.training_steps,
             "attack_steps": options.training_attack_steps, "epsilon": options.epsilon,

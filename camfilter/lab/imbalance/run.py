@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from camfilter.lab.data import stamp
 from camfilter.lab.experiment.base import ExperimentOptions
 from camfilter.lab.experiment.findings import Findings
 from camfilter.lab.experiment.workbench import Workbench
@@ -25,13 +26,14 @@ class Imbalance:
     options: type[ExperimentOptions] = ImbalanceOptions
     code = (
         "imbalance/tasks.py", "defences/learning.py", "defences/network.py",
-        "data.py",
+        "attacks/base.py", "data.py",
     )  # fmt: skip
 
     def run(self, options: Any, workbench: Workbench) -> Findings:
         """Do it; see `Experiment`."""
         faces = workbench.do("faces", choose_faces, {
-            "data": str(options.data), "size_px": options.size_px, "seed": options.seed,
+            "data": str(options.data), "stamp": stamp(options.data),
+            "size_px": options.size_px, "seed": options.seed,
             "classes": list(options.classes), "test_pictures": options.test_pictures,
             "pictures": max(options.counts(ratio, IMBALANCED)[1] for ratio in options.ratios),
         })  # fmt: skip

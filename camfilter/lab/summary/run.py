@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from camfilter.lab.data import stamp
 from camfilter.lab.experiment.base import ExperimentOptions
 from camfilter.lab.experiment.findings import Findings
 from camfilter.lab.experiment.made import Made
@@ -38,14 +39,14 @@ class Summary:
     options: type[ExperimentOptions] = SummaryOptions
     code = (
         "summary/training.py", "summary/subjects.py", "summary/attacking.py", "summary/least.py",
-        "defences", "data.py", "attacks/fgsm.py", "attacks/ifgvm.py", "attacks/k_a3.py",
-        "attacks/lbfgs.py", "attacks/one_pixel.py", "attacks/universal.py",
+        "defences", "data.py", "attacks",
     )  # fmt: skip
 
     def run(self, options: Any, workbench: Workbench) -> Findings:
         """Do it; see `Experiment`."""
         faces = workbench.do("faces", choose_faces, {
-            "data": str(options.data), "size_px": options.size_px, "seed": options.seed,
+            "data": str(options.data), "stamp": stamp(options.data),
+            "size_px": options.size_px, "seed": options.seed,
             "train_pictures": options.train_pictures, "test_pictures": options.natural_faces,
         })  # fmt: skip
         given = {"faces": faces, **_trained(options, workbench, faces)}

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any, Final
 
 from camfilter.errors import SettingError
-from camfilter.lab.caa.faces import stamp
+from camfilter.lab.data import stamp
 from camfilter.lab.evaluate.recognisers import load_recognisers
 from camfilter.lab.experiment.base import ExperimentOptions
 from camfilter.lab.experiment.findings import Findings
@@ -37,7 +37,8 @@ class Transfer:
     options: type[ExperimentOptions] = TransferOptions
     code = (
         "transfer/tasks.py", "transfer/tuning.py", "transfer/losses.py", "transfer/changes.py",
-        "transfer/tricks.py", "transfer/chain.py", "augment.py", "data.py", "one_pass.py",
+        "transfer/tricks.py", "transfer/chain.py", "transfer/arms.py", "augment.py", "data.py",
+        "evaluate/recognisers.py", "networks.py", "one_pass.py", "training.py",
     )  # fmt: skip
 
     def run(self, options: Any, workbench: Workbench) -> Findings:
