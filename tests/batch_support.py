@@ -17,13 +17,13 @@ SIZE = Size(320, 240)
 SOUND_HZ = 44_100
 
 
-def record(path: Path, frames: int, *, sound: bool = False) -> Path:
+def record(path: Path, frames: int, *, sound: bool = False, sound_codec: str = "aac") -> Path:
     """The demo as a video, with or without a tone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as file:
         video = file.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = SIZE.width, SIZE.height, "yuv420p"
-        audio = file.add_stream("aac", rate=SOUND_HZ) if sound else None
+        audio = file.add_stream(sound_codec, rate=SOUND_HZ) if sound else None
         with DemoSource(SIZE, 30, frames) as demo:
             for raw in iter(demo.read, None):
                 file.mux(video.encode(VideoFrame.from_ndarray(raw.pixels, format="bgr24")))

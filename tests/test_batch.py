@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -27,6 +29,7 @@ from camfilter.surrogate.provider import Provider
 
 SHORT = ChainSettings(chain_length=1)
 FIGURES = {"frames": 1}
+TIMEOUT_S = 120
 
 
 def command(*words: object) -> tuple[int, str]:
@@ -67,7 +70,7 @@ def test_results_inside_the_input_folder_are_no_input(tmp_path: Path) -> None:
 
 def test_a_plan_that_would_lose_something_is_refused(tmp_path: Path) -> None:
     one, two = portrait(tmp_path / "x" / "p.png"), portrait(tmp_path / "y" / "p.png")
-    with pytest.raises(SettingError, match="both become"):
+    with pytest.raises(SettingError, match=r"both become .* into different folders"):
         plan([one, two], tmp_path / "out", ".mp4")
     with pytest.raises(SinkError, match="one of the recordings"):
         plan([one], one.parent, ".mp4")
@@ -106,6 +109,31 @@ def test_work_counts_as_done_only_while_nothing_changed(task: Task, change: str)
     if change == "gone":
         task.output.unlink()
     assert DoneWork(task.out, "t" if change == "settings" else "s").of(task) is None
+
+
+def test_a_result_whose_line_is_missing_is_known_as_of_its_recording(task: Task) -> None:
+    task.output.unlink()
+    DoneWork(task.out, "s").begin([task])
+    task.output.write_bytes(b"result")  # and here the machine lost its power
+    again = DoneWork(task.out, "s")
+    assert again.of(task) is None
+    assert again.results == {task.output}
+    again.begin([task])
+    other = Task(task.source.with_name("b.png"), task.out, task.target)
+    with pytest.raises(SinkError, match=r"out/a\.png is there already, made of .*a\.png\. Choose"):
+        again.begin([other])
+
+
+def test_a_name_is_given_back_where_no_result_came(task: Task) -> None:
+    task.output.unlink()
+    work = DoneWork(task.out, "s")
+    work.begin([task])
+    work.end([task])
+    task.output.write_bytes(b"somebody's own")
+    for list_of_work in (work, DoneWork(task.out, "s")):
+        assert not list_of_work.results
+        with pytest.raises(SinkError, match="is there already, and no batch made it"):
+            list_of_work.begin([task])
 
 
 def test_half_a_line_counts_as_none_and_harms_no_other(task: Task) -> None:
@@ -276,6 +304,118 @@ def test_a_batch_goes_on_after_a_failure_names_it_and_resumes(tmp_path: Path) ->
     assert "3 files protected" in said
     after = (tmp_path / "out" / "one.png").stat().st_mtime_ns
     assert after != before
+
+
+def test_the_result_of_another_recording_is_not_replaced(tmp_path: Path) -> None:
+    monday, tuesday = (portrait(tmp_path / day / "p.png") for day in ("monday", "tuesday"))
+    out = tmp_path / "out"
+    words = ("--out", out, "--chain-length", 1, "--workers", 1)
+    assert command(monday, *words)[0] == 0
+    before = (out / "p.png").read_bytes()
+    code, said = command(tuesday, *words)
+    assert (code, said) == (
+        2, f"{out / 'p.png'} is there already, made of {monday}. Choose another folder.",
+    )  # fmt: skip
+    assert (out / "p.png").read_bytes() == before
+    assert "1 were done before" in command(monday, *words)[1]
+    assert "1 files protected" in command(monday, *words, "--epsilon", "9/255")[1]
+
+
+def test_a_file_that_no_batch_made_is_not_replaced(tmp_path: Path) -> None:
+    source, own = portrait(tmp_path / "p.png"), tmp_path / "out" / "p.png"
+    own.parent.mkdir()
+    own.write_bytes(b"somebody's own")
+    code, said = command(source, "--out", own.parent)
+    assert (code, said) == (
+        2, f"{own} is there already, and no batch made it. Choose another folder.",
+    )  # fmt: skip
+    assert (names(own.parent), own.read_bytes()) == (["p.png"], b"somebody's own")
+
+
+def test_results_beside_their_recordings_are_no_input_the_next_time(tmp_path: Path) -> None:
+    portrait(tmp_path / "p.jpg")
+    words = (tmp_path, "--out", tmp_path, "--chain-length", 1, "--workers", 1)
+    assert command(*words)[0] == 0
+    assert names(tmp_path) == [FILE_NAME, "p.jpg", "p.jpg.png"]
+    code, said = command(*words)
+    assert (code, "0 files protected (0 frames), 1 were done before" in said) == (0, True)
+    assert names(tmp_path) == [FILE_NAME, "p.jpg", "p.jpg.png"]
+
+
+def test_figures_replace_no_recording_no_result_and_not_the_list(tmp_path: Path) -> None:
+    source, out = portrait(tmp_path / "in" / "p.png"), tmp_path / "out"
+    words = (source.parent, "--out", out, "--chain-length", 1, "--workers", 1)
+    assert command(*words)[0] == 0
+    files = (source, out / "p.png", out / FILE_NAME)
+    before = [path.read_bytes() for path in files]
+    for path in files:
+        code, said = command(*words, "--json", path)
+        assert (code, "read or written" in said) == (2, True)
+        assert [path.read_bytes() for path in files] == before
+
+
+def test_a_recording_without_a_face_is_named(tmp_path: Path) -> None:
+    portrait(tmp_path / "in" / "face.png")
+    wall = tmp_path / "in" / "wall.png"
+    assert cv2.imwrite(str(wall), np.full((60, 80, 3), 90, np.uint8))
+    code, said = command(
+        tmp_path / "in", "--out", tmp_path / "out", "--chain-length", 1, "--workers", 1
+    )
+    assert code == 0
+    assert said.splitlines()[1:] == [f"{wall}: no face was found, so nothing was changed."]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has loaded")
+def test_workers_that_are_being_loaded_are_interrupted_in_silence(tmp_path: Path) -> None:
+    recordings = [portrait(tmp_path / f"{name}.png") for name in "ab"]
+    words = ["batch", *map(str, recordings), "--out", str(tmp_path / "out"), "--workers", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "camfilter", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    ) as running:  # fmt: skip
+        until_s = time.monotonic() + TIMEOUT_S
+        while not any(is_loading(pid) for pid in children(running.pid)):
+            assert running.poll() is None
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+        os.killpg(running.pid, signal.SIGINT)
+        _, said = running.communicate(timeout=TIMEOUT_S)
+    assert (running.returncode, said) == (130, b"")
+    assert names(tmp_path / "out") == [FILE_NAME]
+
+
+def children(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []  # it has ended
+
+
+def is_loading(pid: str) -> bool:
+    """Whether a process is a worker that has begun to load what it needs."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"spawn_main" in words and "numpy" in Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return False
+
+
+def test_an_interrupted_batch_leaves_nothing_half_written(tmp_path: Path) -> None:
+    recordings = [record(tmp_path / f"{name}.mp4", 600) for name in "ab"]
+    out = tmp_path / "out"
+    words = ["batch", *map(str, recordings), "--out", str(out), "--workers", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "camfilter", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        until_s = time.monotonic() + TIMEOUT_S
+        while not any(path.stat().st_size for path in out.glob(f"{STAGE_FOLDER}/*/.camfilter-*")):
+            assert running.poll() is None
+            assert time.monotonic() < until_s
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=TIMEOUT_S)
+    assert (running.returncode, said) == (130, b"")
+    assert [path.name for path in out.iterdir()] == [FILE_NAME]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ import cv2
 import numpy as np
 import pytest
 
+from batch_support import frame_count, record
 from camfilter import __version__
 from camfilter.__main__ import main
+from camfilter.app.instance import instance_name
+from camfilter.app.sockets import SocketTransport, runtime_folder
 from camfilter.assembly import open_surrogate
+from camfilter.errors import NotRunning
 from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels, Size
 from camfilter.sources import open_source
@@ -68,7 +73,7 @@ def _no_settings_of_this_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     home = str(tmp_path_factory.mktemp("home"))
-    for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
+    for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "XDG_RUNTIME_DIR"):
         monkeypatch.setenv(name, home)
     for name in [name for name in os.environ if name.startswith("CAMFILTER_")]:
         monkeypatch.delenv(name)
@@ -255,6 +260,138 @@ def test_the_demo_shows_before_and_after(tmp_path: Path, capfd: Capture) -> None
     assert comparison.shape[1] == 3 * 640
     with open_source(str(tmp_path / "demo.mp4")) as video:
         assert video.info.size == Size(640, 480)
+
+
+# Sound.
+
+
+def heard(path: Path) -> list[bytes]:
+    """The packets of sound in a file, but one before the first picture: the encoder's run-up."""
+    with av.open(str(path)) as file:
+        return [bytes(packet) for packet in file.demux(audio=0) if packet.size and packet.pts >= 0]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_video_keeps_its_sound(tmp_path: Path, capfd: Capture, suffix: str) -> None:
+    source, out = record(tmp_path / "in.mp4", 15, sound=True), tmp_path / f"out{suffix}"
+    figures = tmp_path / "figures.json"
+    assert main(["run", "-i", str(source), "-o", str(out), "--json", str(figures)]) == 0
+    said = capfd.readouterr()
+    assert (said.err, "sound" in said.out) == ("", False)
+    assert json.loads(figures.read_text())["sound"] == "kept"
+    assert (frame_count(out), heard(out)) == (15, heard(source))
+    assert names(tmp_path) == sorted(["in.mp4", out.name, "figures.json"])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_ends_with_the_pictures(tmp_path: Path, suffix: str) -> None:
+    source, out = record(tmp_path / "in.mp4", 45, sound=True), tmp_path / f"out{suffix}"
+    assert main(["run", "-i", str(source), "-o", str(out), "--max-frames", "15"]) == 0
+    kept = heard(out)
+    assert frame_count(out) == 15
+    assert kept == heard(source)[: len(kept)]
+    with av.open(str(out)) as file:
+        (sound,) = file.streams.audio
+        packets = [packet for packet in file.demux(sound) if packet.size]
+        last = packets[-1]
+        end_s = float((last.pts + last.duration) * last.time_base)
+    assert 0.45 < end_s <= 0.5 + 0.001  # Matroska counts milliseconds
+
+
+def test_sound_that_does_not_fit_costs_no_picture(tmp_path: Path, capfd: Capture) -> None:
+    source = record(tmp_path / "in.mkv", 15, sound=True, sound_codec="wavpack")
+    out, figures = tmp_path / "out.mp4", tmp_path / "figures.json"
+    out.write_bytes(GOOD)
+    assert main(["run", "-i", str(source), "-o", str(out), "--json", str(figures)]) == 0
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if "sound" in line]
+    assert line.startswith("The sound was left out: ")
+    assert json.loads(figures.read_text())["sound"].startswith("left out: ")
+    assert (frame_count(out), heard_streams(out)) == (15, 0)
+    assert names(tmp_path) == ["figures.json", "in.mkv", "out.mp4"]
+
+
+def heard_streams(path: Path) -> int:
+    with av.open(str(path)) as file:
+        return len(file.streams.audio)
+
+
+def test_a_video_without_sound_says_so_to_programs_alone(tmp_path: Path, capfd: Capture) -> None:
+    source, figures = record(tmp_path / "in.mp4", 3), tmp_path / "figures.json"
+    out = tmp_path / "out.mp4"
+    assert main(["run", "-i", str(source), "-o", str(out), "--json", str(figures)]) == 0
+    assert "sound" not in capfd.readouterr().out
+    assert json.loads(figures.read_text())["sound"] == "none"
+    assert main(["run", "-i", str(source), "-o", "null", "--json", str(figures)]) == 0
+    assert "sound" not in json.loads(figures.read_text())
+
+
+# Others at work.
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for control sockets with a short name, as a socket's name may not be long."""
+    with tempfile.TemporaryDirectory(prefix="cf-") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield runtime_folder(os.environ)
+
+
+def test_a_file_that_a_live_run_writes_is_left_to_it(
+    tmp_path: Path, capfd: Capture, runtime: Path
+) -> None:
+    out = tmp_path / "live.mkv"
+    live = [sys.executable, str(Path(__file__).parent / "live_process.py"), f"sink={out}"]
+    with subprocess.Popen(live, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not list(runtime.glob("*.sock")) and time.monotonic() < deadline:
+                assert running.poll() is None
+                time.sleep(0.02)
+            line = refused(capfd, "run", "-i", "demo", "-o", out, "--max-frames", 1)
+            assert line.startswith(f"camfilter: Another camfilter writes {out} already.")
+            assert not out.exists()
+        finally:
+            running.send_signal(signal.SIGTERM)
+            running.communicate(timeout=TIMEOUT_S)
+    assert main(["run", "-i", "demo", "-o", str(out), "--max-frames", "1"]) == 0
+    assert frame_count(out) == 1
+
+
+def test_a_run_over_files_has_its_file_alone_and_sends_callers_away(
+    tmp_path: Path, capfd: Capture, runtime: Path
+) -> None:
+    source, out = record(tmp_path / "in.mp4", 300), tmp_path / "out.mp4"
+    words = ["run", "-i", str(source), "-o", str(out)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "camfilter", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not list(runtime.glob("*.sock")) and time.monotonic() < deadline:
+                assert running.poll() is None
+                time.sleep(0.02)
+            assert "already" in refused(capfd, *words)
+            channel = SocketTransport(runtime).connect(instance_name(str(out)))
+            assert channel.receive(TIMEOUT_S) is None
+            channel.close()
+            assert running.poll() is None
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=TIMEOUT_S)
+    assert running.returncode == 130
+    with pytest.raises(NotRunning):
+        SocketTransport(runtime).connect(instance_name(str(out)))
+
+
+def test_a_run_that_fails_gives_its_file_back(
+    tmp_path: Path, capfd: Capture, runtime: Path
+) -> None:
+    out = tmp_path / "out.mkv"
+    for _ in range(2):
+        assert "There is no" in refused(capfd, "run", "-i", tmp_path / "no.png", "-o", out)
+        refused(capfd, "run", "-i", "demo", "-o", out, "--surrogate", "nobody")
+    with SocketTransport(runtime).listen(instance_name(str(out))):
+        assert "already" in refused(capfd, "run", "-i", "demo", "-o", out)
 
 
 def test_devices_lists_cameras_or_says_that_there_is_none(capfd: Capture) -> None:
@@ -449,6 +586,37 @@ def test_figures_that_cannot_be_written_are_told_before_any_work(
         assert source.read_bytes() == before
 
 
+def test_figures_replace_nothing_that_is_read_or_written(tmp_path: Path, capfd: Capture) -> None:
+    pictures, out, demo = (tmp_path / name for name in ("in", "out", "demo"))
+    for folder in (pictures, out, demo):
+        folder.mkdir()
+    gray = np.full((48, 64, 3), 120, np.uint8)
+    one, old = save(pictures / "one.png", gray), save(out / "one.png", gray)
+    other, film = tmp_path / "other.png", record(tmp_path / "film.mp4", 3)
+    other.hardlink_to(one)
+    before = {path: path.read_bytes() for path in (one, old, film)}
+    for words in (
+        ("run", "-i", film, "-o", tmp_path / "new.mp4", "--json", tmp_path / "new.mp4"),
+        ("run", "-i", film, "-o", tmp_path / "new.mp4", "--json", tmp_path / "in/../film.mp4"),
+        ("run", "-i", one, "-o", "null", "--json", other),
+        ("run", "-i", pictures, "-o", "null", "--json", pictures / "two.PNG"),
+        ("run", "-i", pictures, "-o", out, "--json", old),
+        ("demo", "--out", demo, "--json", demo / "demo.mp4"),
+        ("demo", "--out", demo, "--json", demo / "demo.png"),
+    ):
+        assert "read or written" in refused(capfd, *words)
+        assert {path: path.read_bytes() for path in before} == before
+    assert names(tmp_path) == ["demo", "film.mp4", "in", "other.png", "out"]
+    assert [names(folder) for folder in (pictures, out, demo)] == [["one.png"], ["one.png"], []]
+
+
+def test_figures_may_lie_beside_the_pictures_that_are_read(tmp_path: Path) -> None:
+    save(tmp_path / "one.png", np.full((48, 64, 3), 120, np.uint8))
+    figures = tmp_path / "figures.json"
+    assert main(["run", "-i", str(tmp_path), "-o", "null", "--json", str(figures)]) == 0
+    assert json.loads(figures.read_text())["frames_out"] == 1
+
+
 def test_a_picture_among_those_that_are_read_is_not_written_over(
     tmp_path: Path, capfd: Capture
 ) -> None:
@@ -461,10 +629,15 @@ def test_a_picture_among_those_that_are_read_is_not_written_over(
 # Endings.
 
 
-def test_an_interrupted_run_leaves_nothing_half_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["demo", "talk.mp4"])
+def test_an_interrupted_run_leaves_nothing_half_written(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, source: str
+) -> None:
     out = tmp_path / "out.mkv"
     out.write_bytes(GOOD)
-    words = ["run", "-i", "demo", "-o", str(out), "--chain-length", "20"]
+    if source != "demo":
+        source = str(record(tmp_path_factory.mktemp("talk") / source, 300, sound=True))
+    words = ["run", "-i", source, "-o", str(out), "--chain-length", "20"]
     with subprocess.Popen(
         [sys.executable, "-m", "camfilter", *words],
         stdout=subprocess.PIPE,
@@ -473,8 +646,8 @@ def test_an_interrupted_run_leaves_nothing_half_written(tmp_path: Path) -> None:
     ) as running:
         deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
-            unfinished = [path for path in tmp_path.iterdir() if path != out]
-            if unfinished and unfinished[0].stat().st_size:
+            unfinished = [path for path in tmp_path.rglob("*") if path != out and path.is_file()]
+            if any(path.stat().st_size for path in unfinished):
                 break
             assert running.poll() is None
             time.sleep(0.02)

@@ -901,6 +901,9 @@ def test_without_a_face_nothing_is_written(folder: Path, capfd: Capture) -> None
         (["in.jpg", "out.png", "--provider", "abacus"], "provider"),
         (["in.jpg", "out.png", "--surrogate", "nobody"], "nobody"),
         (["in.jpg", "out.png", "--json", "no/f.json"], "cannot be written"),
+        (["in.jpg", "out.png", "--json", "in.jpg"], "read or written"),
+        (["in.jpg", "out.png", "--json", "./out.png"], "read or written"),
+        (["in.jpg", "sky.png", "--force", "--json", "sky.png"], "read or written"),
         ([".", "out.png"], "cannot be read"),
     ],
 )
@@ -918,3 +921,15 @@ def test_force_replaces(folder: Path) -> None:
     (folder / "out.webp").write_bytes(GOOD)
     assert main(["photo", "in.jpg", "out.webp", "--surrogate", "plain48", "--force"]) == 0
     assert decode((folder / "out.webp").read_bytes()).kind == "webp"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_picture_that_is_damaged_in_the_middle_is_refused(kind: str) -> None:
+    whole = file_of(noise(200, 200), kind)
+    assert decode(whole).pixels.shape == (200, 200, 3)
+    spoilt = bytearray(whole)
+    middle, length = len(spoilt) // 2, 1 if kind == "PNG" else len(spoilt) // 10
+    for place in range(middle, middle + length):
+        spoilt[place] ^= 0x5A
+    with pytest.raises(NotAPicture, match="damaged or cut short"):
+        decode(bytes(spoilt))

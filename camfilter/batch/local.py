@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
+import signal
+import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
@@ -53,9 +58,9 @@ def run_local(
         while waiting or crew:
             while waiting and len(crew) < min(workers, len(tasks)):
                 hand = _Hand(settings, provider)
+                hand.give(*waiting.popleft())
                 crew[hand.pipe] = hand
                 on_start(hand.pid)
-                hand.give(*waiting.popleft())
             for pipe in wait(list(crew)):
                 assert isinstance(pipe, Connection)
                 _hear(crew, pipe, waiting, on_done, on_frames)
@@ -108,7 +113,8 @@ class _Hand:
         before = {name: os.environ.get(name) for name in thread_variables(1)}
         os.environ.update(thread_variables(1))
         try:
-            self._process.start()
+            with _deaf_to_interrupts():
+                self._process.start()
         finally:
             for name, value in before.items():
                 if value is None:
@@ -131,7 +137,7 @@ class _Hand:
             return  # it is dead, and whoever listens hears that
 
     def stop(self, *, at_once: bool = False) -> None:
-        """End the process: after what it is doing, or at once."""
+        """End the process, after what it is doing or at once; what it left unfinished goes."""
         self.pipe.close()
         if at_once:
             self._process.terminate()
@@ -139,6 +145,25 @@ class _Hand:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        shutil.rmtree(self.task.stage, ignore_errors=True)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started in the block take no notice of Ctrl-C, which reaches all.
+
+    Whoever started them ends them; a worker that is still being loaded would say so at length.
+    Here it is only late.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # or the first start runs it, and that unblocks
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Any, settings: ChainSettings, provider: Provider) -> None:

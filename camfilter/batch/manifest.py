@@ -1,11 +1,11 @@
-"""What is done already: one line for each finished file, so that a batch can go on later."""
+"""What is done already: lines about each file, so that a batch can go on later."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -54,38 +54,55 @@ class Done:
     figures: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A file that a batch began: whoever finds it there later knows what it was made of.
+
+    Attributes:
+        target: relative to the output folder.
+        begun: its recording; empty takes back what was said before, as there is no result.
+    """
+
+    target: str
+    begun: str
+
+
 class DoneWork:
     """The list of finished files in an output folder.
 
     A line is on the disk before a file counts as done. Half a line, from a
-    machine that lost its power, counts as none.
+    machine that lost its power, counts as none. Another line was there before the
+    result itself: a batch may end between a result and its line.
 
     Args:
-        out: the output folder; made if it is missing.
+        out: the output folder; it need not be there.
         settings: fingerprint of the settings of this batch.
 
+    Attributes:
+        path: of the list.
+
     Raises:
-        SinkError: the folder cannot be made or written to.
+        SinkError: the list cannot be read.
     """
 
     def __init__(self, out: Path, settings: str) -> None:
-        self._path = out / FILE_NAME
+        self.path = out / FILE_NAME
         self._settings = settings
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab"):
-                pass
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError as error:
-            raise SinkError(
-                f"Folder {out} cannot be written: {one_line(error)}.",
-                "Choose a folder that you may write to.",
-            ) from error
         self._done: dict[str, Done] = {}
+        self._made_of: dict[str, str] = {}
+        try:
+            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unwritable(out, error) from error
         for line in lines:
-            done = _read(line)
-            if done is not None:
-                self._done[done.target] = done
+            self._take(_read(line))
+
+    @property
+    def results(self) -> frozenset[Path]:
+        """Where all results are that the list names."""
+        return frozenset(self.path.parent / target for target in self._made_of)
 
     def of(self, task: Task) -> Done | None:
         """The finished work for a task; None where anything about it has changed since."""
@@ -98,6 +115,39 @@ class DoneWork:
             return None
         same = (done.source_size, done.source_changed_ns) == (source.st_size, source.st_mtime_ns)
         return done if same and output.st_size == done.output_size else None
+
+    def begin(self, tasks: Sequence[Task]) -> None:
+        """Take the names of results for their recordings; the folder is made if it is missing.
+
+        Raises:
+            SinkError: a result would replace a file that was not made of the same recording,
+                or the folder cannot be made or written to.
+        """
+        for task in tasks:
+            self._refuse_foreign(task)
+        out = self.path.parent
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self._write(
+                _Begun(task.target.as_posix(), str(task.source))
+                for task in tasks
+                if self._made_of.get(task.target.as_posix()) != str(task.source)
+            )
+        except OSError as error:
+            raise _unwritable(out, error) from error
+
+    def end(self, tasks: Iterable[Task]) -> None:
+        """Give back the names of results that did not come.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        try:
+            self._write(
+                _Begun(task.target.as_posix(), "") for task in tasks if not task.output.exists()
+            )
+        except OSError as error:
+            raise SinkError(f"{self.path} cannot be written: {one_line(error)}.") from error
 
     def add(self, task: Task, figures: dict[str, Any]) -> None:
         """Note that a task is done.
@@ -116,23 +166,57 @@ class DoneWork:
                 self._settings,
                 figures,
             )
-            fields = {name: getattr(done, name) for name in Done.__slots__}
-            with self._path.open("ab") as file:
-                file.write(b"\n" * self._torn() + json.dumps(fields).encode() + b"\n")
+            self._write([done])
+        except OSError as error:
+            raise SinkError(f"{self.path} cannot be written: {one_line(error)}.") from error
+
+    def _refuse_foreign(self, task: Task) -> None:
+        if not task.output.exists() and not task.output.is_symlink():
+            return
+        made_of = self._made_of.get(task.target.as_posix())
+        if made_of != str(task.source):
+            origin = f"made of {made_of}" if made_of else "and no batch made it"
+            raise SinkError(f"{task.output} is there already, {origin}.", "Choose another folder.")
+
+    def _write(self, entries: Iterable[Done | _Begun]) -> None:
+        """Put lines on the disk, then know them."""
+        written = list(entries)
+        lines = [json.dumps({n: getattr(one, n) for n in one.__slots__}) for one in written]
+        with self.path.open("ab") as file:
+            if lines:
+                whole = "\n" * self._torn() + "\n".join(lines) + "\n"
+                file.write(whole.encode())
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise SinkError(f"{self._path} cannot be written: {one_line(error)}.") from error
-        self._done[done.target] = done
+        for entry in written:
+            self._take(entry)
+
+    def _take(self, entry: Done | _Begun | None) -> None:
+        if isinstance(entry, Done):
+            self._done[entry.target] = entry
+            self._made_of[entry.target] = entry.source
+        elif entry is not None:
+            self._done.pop(entry.target, None)
+            self._made_of.pop(entry.target, None)
+            if entry.begun:
+                self._made_of[entry.target] = entry.begun
 
     def _torn(self) -> bool:
         """Whether the last line was cut off."""
-        content = self._path.read_bytes()
+        content = self.path.read_bytes()
         return bool(content) and not content.endswith(b"\n")
 
 
-def _read(line: str) -> Done | None:
+def _read(line: str) -> Done | _Begun | None:
     try:
-        return Done(**json.loads(line))
+        fields = json.loads(line)
+        return _Begun(**fields) if "begun" in fields else Done(**fields)
     except (ValueError, TypeError):
         return None
+
+
+def _unwritable(out: Path, error: OSError) -> SinkError:
+    return SinkError(
+        f"Folder {out} cannot be written: {one_line(error)}.",
+        "Choose a folder that you may write to.",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,13 +49,16 @@ class Task:
         return self.out / STAGE_FOLDER / digest
 
 
-def plan(inputs: Sequence[Path], out: Path, video_suffix: str) -> list[Task]:
+def plan(
+    inputs: Sequence[Path], out: Path, video_suffix: str, made: Collection[Path] = ()
+) -> list[Task]:
     """Find all files to protect; what a folder holds keeps its place below it.
 
     Args:
         inputs: videos, pictures, and folders that are searched to the bottom.
         out: folder for the results.
         video_suffix: kind of video to write, ".mp4" or ".mkv".
+        made: results of earlier batches, absolute; no input where a folder holds them.
 
     Raises:
         SourceNotFound: an input is not there, or there is nothing to protect in any.
@@ -69,7 +72,7 @@ def plan(inputs: Sequence[Path], out: Path, video_suffix: str) -> list[Task]:
             raise SourceNotFound(f"There is no file or folder {given}.")
         if given.is_dir():
             folder = given.resolve()
-            found += [(path, path.relative_to(folder)) for path in _below(folder, out)]
+            found += [(path, path.relative_to(folder)) for path in _below(folder, out, made)]
         else:
             found.append((given.resolve(), Path(given.name)))
     found = list(dict.fromkeys(found))
@@ -83,12 +86,13 @@ def plan(inputs: Sequence[Path], out: Path, video_suffix: str) -> list[Task]:
     return tasks
 
 
-def _below(folder: Path, out: Path) -> Iterable[Path]:
+def _below(folder: Path, out: Path, made: Collection[Path]) -> Iterable[Path]:
     """Recordings in a folder and below it, in order; results and hidden files are no input."""
     known = PICTURE_SUFFIXES | _VIDEO_SUFFIXES
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or (out != folder and out in path.parents) or not path.is_file():
+        result = path in made or (out != folder and out in path.parents)
+        if hidden or result or not path.is_file():
             continue
         if path.suffix.lower() in known:
             yield path
@@ -118,5 +122,5 @@ def _refuse_clashes(tasks: Sequence[Task]) -> None:
         if other is not task:
             raise SettingError(
                 f"{other.source} and {task.source} would both become {task.target}.",
-                "Give the folder that holds both, or protect them one after the other.",
+                "Give the folder that holds both, or protect them into different folders.",
             )

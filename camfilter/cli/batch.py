@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 from rich.console import Console
@@ -25,6 +25,11 @@ from camfilter.cli.options import (
 )
 from camfilter.cli.summary import prove_writable, write_json
 from camfilter.errors import SettingError
+
+if TYPE_CHECKING:
+    from camfilter.batch.manifest import Done
+    from camfilter.batch.tasks import Task
+    from camfilter.batch.work import Outcome
 
 __all__ = ["batch"]
 
@@ -72,6 +77,7 @@ def batch(
     """Protect recordings. Called again, it goes on where it was stopped.
 
     Each file is one task. A file that fails is named at the end and does not stop the others.
+    What is in the folder already and was made of something else is never replaced.
     """
     given = {
         "epsilon": epsilon, "chain_length": chain_length, "mode": mode, "targets": target,
@@ -106,7 +112,6 @@ def _run(
     from camfilter.batch.manifest import DoneWork, fingerprint  # noqa: PLC0415
     from camfilter.batch.on_ray import run_on_ray  # noqa: PLC0415
     from camfilter.batch.tasks import STAGE_FOLDER, plan  # noqa: PLC0415
-    from camfilter.batch.work import Outcome  # noqa: PLC0415
     from camfilter.settings import ChainSettings  # noqa: PLC0415
     from camfilter.surrogate.manifest import Manifest, graphs_folder  # noqa: PLC0415
     from camfilter.surrogate.provider import Provider  # noqa: PLC0415
@@ -121,10 +126,11 @@ def _run(
     suffix = f".{video.strip().lower().lstrip('.')}"
     if suffix not in _VIDEO_SUFFIXES:
         raise SettingError(f"There is no video of kind {video!r}.", "Use mp4 or mkv.")
-    prove_writable(json)
-    tasks = plan(inputs, out, suffix)
     graphs = [graph.sha256 for graph in Manifest.load(graphs_folder()).graphs]
     done = DoneWork(out.resolve(), fingerprint(settings.model_dump(mode="json"), graphs))
+    tasks = plan(inputs, out, suffix, done.results)
+    files = [file for task in tasks for file in (task.source, task.output)]
+    prove_writable(json, *files, *done.results, done.path)
     kept = {task.target: found for task in tasks if (found := done.of(task)) is not None}
     left = [task for task in tasks if task.target not in kept]
     outcomes: list[Outcome] = []
@@ -135,17 +141,35 @@ def _run(
         outcomes.append(outcome)
         progress.file()
 
-    with _BatchProgress(len(tasks), len(kept)) as progress:
-        if left and address is not None:
-            run_on_ray(left, settings, Provider(provider), address, finished)
-        elif left:
-            run_local(
-                left, settings, Provider(provider), workers, finished, on_frames=progress.frames
-            )
-    stage = out.resolve() / STAGE_FOLDER
-    if stage.is_dir() and not any(stage.iterdir()):
-        stage.rmdir()
-    rows = [
+    done.begin(left)
+    try:
+        with _BatchProgress(len(tasks), len(kept)) as progress:
+            if left and address is not None:
+                run_on_ray(left, settings, Provider(provider), address, finished)
+            elif left:
+                run_local(
+                    left, settings, Provider(provider), workers, finished,
+                    on_frames=progress.frames,
+                )  # fmt: skip
+    finally:
+        done.end(left)
+        _remove_if_empty(out.resolve() / STAGE_FOLDER)
+    rows = _rows(tasks, kept, outcomes)
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "workers": workers if address is None else None,
+        "done": sum(row["status"] == "done" for row in rows),
+        "kept": len(kept),
+        "failed": sum(row["status"] == "failed" for row in rows),
+        "files": rows,
+    }
+
+
+def _rows(
+    tasks: Sequence[Task], kept: Mapping[Path, Done], outcomes: Sequence[Outcome]
+) -> list[dict[str, Any]]:
+    """What became of each file: first those that were done before."""
+    return [
         {"input": str(task.source), "output": str(task.output), "status": "kept",
          **kept[task.target].figures}
         for task in tasks if task.target in kept
@@ -155,14 +179,11 @@ def _run(
          **({"reason": o.error} if o.error else o.figures)}
         for o in outcomes
     ]  # fmt: skip
-    return {
-        "settings": settings.model_dump(mode="json"),
-        "workers": workers if address is None else None,
-        "done": sum(row["status"] == "done" for row in rows),
-        "kept": len(kept),
-        "failed": sum(row["status"] == "failed" for row in rows),
-        "files": rows,
-    }
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _in_words(figures: dict[str, Any]) -> Iterator[str]:
@@ -176,6 +197,8 @@ def _in_words(figures: dict[str, Any]) -> Iterator[str]:
         covered = row.get("held", 0) + row.get("placeholder", 0)
         if covered:
             yield f"{row['input']}: {covered} frames were held or replaced by a card."
+        if row["status"] == "done" and not row["faces"]:
+            yield f"{row['input']}: no face was found, so nothing was changed."
         if str(row.get("sound", "")).startswith("left out"):
             yield f"{row['input']}: the sound was {row['sound']}."
     for row in rows:

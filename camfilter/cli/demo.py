@@ -42,9 +42,9 @@ def demo(
     """Protect a moving portrait and show it before and after."""
     given = {"epsilon": epsilon, "chain_length": chain_length}
     settings = _chain_settings({k: v for k, v in given.items() if v is not None})
-    prove_writable(json)
-    surrogate = open_surrogate(settings.surrogate, _provider(provider or "auto"))
     video, picture = out / "demo.mp4", out / "demo.png"
+    prove_writable(json, video, picture)
+    surrogate = open_surrogate(settings.surrogate, _provider(provider or "auto"))
     source, guard, report = DemoSource(), Guard(), RunReport()
     protector = Protector(
         lambda: build_filter(settings, surrogate, stills=False, meter=AtOnce(open_held_out())),

@@ -107,7 +107,7 @@ def _run(
     if (out.exists() or out.is_symlink()) and not force:
         raise SinkError(f"{out} is there already.", "Add --force to replace it.")
     read = decode(_bytes_of(picture), str(picture))
-    prove_writable(json)
+    prove_writable(json, picture, out)
     file = AtomicFile(out)
     try:
         masker = open_masker(settings.chain.surrogate, Provider(provider))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,8 @@ from camfilter.app.config import load_layers
 from camfilter.app.pacing import PacedSource
 from camfilter.app.settings import AppSettings, from_words
 from camfilter.assembly import build_filter, open_held_out, open_surrogate
+from camfilter.batch.sound import with_sound
+from camfilter.cli.file_sink import alone_with, is_video_file, staged
 from camfilter.cli.live import run_controller, runs_live
 from camfilter.cli.options import (
     ChainingOption,
@@ -42,7 +45,7 @@ from camfilter.protector import Protector
 from camfilter.report import RunReport
 from camfilter.settings import ChainSettings
 from camfilter.sinks import PreviewClosed, open_sink, refuse_same
-from camfilter.sources import PictureSource, open_source
+from camfilter.sources import PictureSource, VideoSource, open_source
 from camfilter.sources.base import Source
 from camfilter.surrogate.base import Surrogate
 
@@ -91,6 +94,8 @@ def run(
 ) -> None:
     """Protect every face on the way from a source to a sink.
 
+    A video file keeps its sound in a video file: what a voice tells is not hidden.
+
     What is not given here comes from CAMFILTER_... variables, then from the config file.
     """
     given = {
@@ -102,9 +107,7 @@ def run(
     }  # fmt: skip
     layers = load_layers(from_words({k: v for k, v in given.items() if v is not None}))
     settings = layers.settings
-    if json is not None:
-        refuse_same(settings.source, str(json))
-    prove_writable(json)
+    prove_writable(json, Path(settings.source), Path(settings.sink))
     live = runs_live(settings)
     figures = (
         run_controller(layers, max_frames=max_frames) if live else _run_files(settings, max_frames)
@@ -114,7 +117,7 @@ def run(
     if json is not None:
         write_json(json, figures)
     for line in in_words(figures):
-        Console().print(line, highlight=False, soft_wrap=True)
+        Console().print(line, highlight=False, soft_wrap=True, markup=False)
     # A live run that nobody watched never read a frame, and that is as it should be.
     tried = figures["frames_in"] if live else figures["frames_out"]
     if tried and not figures["protected"] and not figures["off"]:
@@ -123,22 +126,47 @@ def run(
 
 
 def _run_files(settings: AppSettings, max_frames: int | None) -> dict[str, Any]:
-    """Bring each frame across once; figures of the run."""
-    recogniser = open_surrogate(settings.surrogate, settings.provider, settings.threads)
-    size = None
+    """Bring each frame across once; figures of the run.
+
+    Raises:
+        AlreadyRunning: another camfilter writes to the same file.
+    """
+    size, sound = None, {}
     if settings.width_px and settings.height_px:
         size = Size(settings.width_px, settings.height_px)
-    with open_source(settings.source, size=size, rate_hz=settings.rate_hz) as source:
-        report, elapsed_s = _bring(source, settings, recogniser, max_frames)
+    with alone_with(settings.sink):
+        recogniser = open_surrogate(settings.surrogate, settings.provider, settings.threads)
+        with open_source(settings.source, size=size, rate_hz=settings.rate_hz) as source:
+            if isinstance(source, VideoSource) and is_video_file(settings.sink):
+                report, elapsed_s, said = _bring_with_sound(
+                    source, settings, recogniser, max_frames
+                )
+                sound = {"sound": said}
+            else:
+                report, elapsed_s = _bring(source, settings, recogniser, max_frames)
     return {
         "source": source.info.name,
         "sink": settings.sink,
+        **sound,
         "surrogate": recogniser.name,
         "provider": recogniser.provider,
         "settings": settings.model_dump(mode="json", include=set(ChainSettings.model_fields)),
         "elapsed_s": round(elapsed_s, 3),
         **report.as_json(elapsed_s),
     }
+
+
+def _bring_with_sound(
+    source: VideoSource, settings: AppSettings, surrogate: Surrogate, max_frames: int | None
+) -> tuple[RunReport, float, str]:
+    """As `_bring`, into a video that appears once its sound is in it; also what became of that."""
+    refuse_same(settings.source, settings.sink)
+    with staged(Path(settings.sink)) as video:
+        beside = settings.model_copy(update={"sink": str(video)})
+        report, elapsed_s = _bring(source, beside, surrogate, max_frames)
+        cut = report.frames_out == max_frames
+        sound = with_sound(video, Path(settings.source), cut=cut)
+    return report, elapsed_s, sound
 
 
 def _bring(

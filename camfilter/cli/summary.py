@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from camfilter.atomic import AtomicFile
+from camfilter.errors import SinkError
+from camfilter.sources.pictures import PICTURE_SUFFIXES
 
 __all__ = ["in_words", "prove_writable", "write_json"]
 
@@ -21,14 +23,37 @@ def write_json(path: Path, figures: dict[str, Any]) -> None:
     AtomicFile(path).write((json.dumps(figures, indent=2) + "\n").encode())
 
 
-def prove_writable(path: Path | None) -> None:
+def prove_writable(path: Path | None, *taken: Path) -> None:
     """Find out before any work is done that a file for figures cannot be written.
 
+    Args:
+        path: the file; None where no figures are wanted.
+        taken: files and folders of pictures that the command reads or writes; figures must
+            replace none of them.
+
     Raises:
-        SinkError: it cannot.
+        SinkError: it cannot, or it is one of those that are taken.
     """
-    if path is not None:
-        AtomicFile(path).discard()
+    if path is None:
+        return
+    for other in taken:
+        if _is_same(path, other) or _is_picture_in(path, other):
+            raise SinkError(
+                f"{path} is read or written by this command.", "Name another file for the figures."
+            )
+    AtomicFile(path).discard()
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether both names are of one file, which need not be there yet."""
+    try:
+        return path.resolve() == other.resolve() or path.samefile(other)
+    except (OSError, RuntimeError, ValueError):  # one is not there, turns in circles, is no name
+        return False
+
+
+def _is_picture_in(path: Path, folder: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and _is_same(path.parent, folder)
 
 
 def in_words(figures: dict[str, Any]) -> Iterator[str]:
@@ -40,6 +65,8 @@ def in_words(figures: dict[str, Any]) -> Iterator[str]:
     )
     for reason, count in figures["faults"].items():
         yield f"{count} times: {reason}"
+    if str(figures.get("sound", "")).startswith("left out"):
+        yield f"The sound was {figures['sound']}."
     if not figures["faces"]:
         yield "No face was found, so nothing was changed."
         return
