@@ -37,7 +37,7 @@ class RawFrame:
     Attributes:
         pixels: (height, width, 3) uint8, BGR. Whoever holds the frame must not write to it.
         index: 0 for the source's first frame, then one more each.
-        time_s: seconds since the source's first frame.
+        time_s: in seconds; of files since their first frame, live on a monotonic clock.
     """
 
     pixels: Pixels = field(repr=False)  # no picture ever stands in a log

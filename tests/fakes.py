@@ -122,6 +122,11 @@ class FakeFilter:
     An exception is raised, a function of the raw frame is called, anything else is returned.
     """
 
+    provider = "cpu"
+    surrogate = "fake"
+    eased = ""
+    frames_eased = 0
+
     def __init__(self, *script: Any) -> None:
         self._script = deque(script or (filtered,))
         self.seen: list[int] = []

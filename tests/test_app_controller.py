@@ -10,7 +10,7 @@ import pytest
 from app_support import WAIT_S, Clock, SteppedCamera, WatchedSink, demo_pictures, linf, running
 from camfilter.app.controller import Controller, Parts
 from camfilter.app.following import FollowingSource
-from camfilter.app.live_filter import PatientOpener
+from camfilter.app.live_filter import LiveFilter, PatientOpener
 from camfilter.app.pacing import PacedSource
 from camfilter.app.persistent import PersistentSink
 from camfilter.app.settings import AppSettings, changed, from_words
@@ -24,16 +24,17 @@ from camfilter.errors import (
     UnreadableSource,
 )
 from camfilter.faces.mediapipe import MediaPipeFaces
+from camfilter.filtered import Filtered
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.geometry import cut_crop
 from camfilter.guard import Guard, GuardState
-from camfilter.meter import ASK_EVERY_FRAMES
+from camfilter.meter import ASK_EVERY_FRAMES, FaceMeasure
 from camfilter.sinks import PreviewClosed
 from camfilter.sources import Camera
 from camfilter.surrogate.onnx import OnnxSurrogate
 from camfilter.surrogate.provider import Provider
 from camfilter.surrogate.reading import Reading
-from fakes import FakeSink, FakeSource, raw_frame
+from fakes import FakeSink, FakeSource, LinearSurrogate, filtered, raw_frame
 
 
 def label_in(pixels: Pixels, finder: MediaPipeFaces, surrogate: OnnxSurrogate) -> str:
@@ -254,6 +255,39 @@ def test_who_watches_is_asked_of_the_device_that_is_written_to() -> None:
         other.wait_for(lambda _frame: True)
         assert run.controller.status().watched
     assert (asked[0], asked[-1]) == ("/dev/v", "/dev/w")
+
+
+def test_what_the_meter_takes_counts_for_the_load() -> None:
+    clock = Clock()
+
+    class Measured:
+        chain = None
+
+        def apply(self, raw: RawFrame) -> Filtered:
+            clock.now_s += 0.002
+            return filtered(raw)
+
+        def measure(self, raw: RawFrame, _filtered: Filtered) -> list[FaceMeasure]:
+            clock.now_s += 0.03
+            return []
+
+        def catch_up(self) -> None:
+            clock.now_s += 0.001
+
+    settings = AppSettings()
+    live = LiveFilter(
+        lambda: settings,
+        open_surrogate=lambda _settings: LinearSurrogate(),
+        build=lambda _settings, _surrogate: Measured(),
+        clock=clock,
+    )
+    for index in range(40):
+        raw = raw_frame(index)
+        live.measure(raw, live.apply(raw))
+        live.catch_up()
+        if live.eased:
+            break
+    assert live.eased
 
 
 def test_other_sinks_are_always_watched() -> None:

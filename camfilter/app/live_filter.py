@@ -151,8 +151,13 @@ class LiveFilter:
         self._governor.note(took[0], took[1] + self._clock() - start_s)
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
-        """What recognisers read in the largest face before and after."""
-        return self._filter.measure(raw, filtered)
+        """What recognisers read in the largest face before and after; it counts for the frame."""
+        start_s = self._clock()
+        try:
+            return self._filter.measure(raw, filtered)
+        finally:
+            if self._took is not None:
+                self._took = self._took[0], self._took[1] + self._clock() - start_s
 
     def close(self) -> None:
         """Release models; closing twice does nothing."""

@@ -25,8 +25,8 @@ class AppSettings(ChainSettings):
     Attributes:
         on: False shows the raw picture, because the person asked for it.
         source: camera number, path or name; or what else `camfilter run --source` takes.
-        width_px: width to ask the camera for; None leaves it to the camera.
-        height_px: height to ask the camera for; None leaves it to the camera.
+        width_px: width to ask the camera for; None asks for 1280.
+        height_px: height to ask the camera for; None asks for 720.
         rate_hz: frames a second to ask the camera for; None leaves it to the camera.
         sink: virtual camera, or what else `camfilter run --sink` takes; applies at start.
         provider: hardware that the surrogate runs on.
@@ -92,6 +92,8 @@ def checked(values: Mapping[str, Any], place: Callable[[str], str]) -> AppSettin
             )
         together = ("mode", "targets") if name in ("mode", "targets") else (name,)
         try:
+            if name not in AppSettings.model_fields:
+                raise _unknown(name, leave_out="on")
             changed(AppSettings(), {key: values[key] for key in together if key in values})
         except SettingError as error:
             raise SettingError(f"{place(name)}: {error.what}", error.hint) from error
@@ -106,16 +108,27 @@ def from_words(words: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by the names that the command line has for them: chain-length, size, fps, target.
 
     Raises:
-        SettingError: a size that is not WIDTHxHEIGHT.
+        SettingError: a size that is not WIDTHxHEIGHT, or a size or rate that no camera has.
     """
     values: dict[str, Any] = {}
     for word, text in words.items():
         name = word.strip().removeprefix("--").replace("-", "_")
         if name == "size":
-            values["width_px"], values["height_px"] = _size(text)
+            meant = dict(zip(("width_px", "height_px"), _size(text), strict=True))
         else:
-            values[_OTHER_WORDS.get(name, name)] = text
+            meant = {_OTHER_WORDS.get(name, name): text}
+        if name in ("size", "fps"):
+            _refuse_by_word(name, text, meant)
+        values |= meant
     return values
+
+
+def _refuse_by_word(word: str, text: Any, meant: Mapping[str, Any]) -> None:
+    """Name a word of the command line as the person wrote it, not the settings that it means."""
+    try:
+        changed(AppSettings(), meant)
+    except SettingError as error:
+        raise SettingError(f"{word.capitalize()} {text!r} cannot be used:", error.hint) from error
 
 
 def _size(text: str) -> tuple[int | None, int | None]:
@@ -127,8 +140,8 @@ def _size(text: str) -> tuple[int | None, int | None]:
     return int(width), int(height)
 
 
-def _unknown(name: str) -> SettingError:
-    names = tuple(AppSettings.model_fields)
+def _unknown(name: str, leave_out: str = "") -> SettingError:
+    names = [known for known in AppSettings.model_fields if known != leave_out]
     near = get_close_matches(name, names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"Settings: {', '.join(names)}."
     return SettingError(f"There is no setting {name!r}.", hint)

@@ -46,5 +46,5 @@ class FilterRun:
 
 
 _SLOW_HINT: Final = (
-    "Close what else is busy, or use a shorter chain: camfilter run --chain-length 4."
+    "Close what else is busy, or choose a smaller picture: camfilter run --size 640x360."
 )

@@ -79,11 +79,6 @@ class LoopbackNode:
                     node, draw_card(size, STOPPED), max(_TIMEOUT_S, _FRAMES_TO_MISS / rate_hz)
                 )
 
-    @property
-    def armed(self) -> bool:
-        """Whether the driver will show a card when frames stop coming."""
-        return self._switch is not None
-
     def problem(self) -> str:
         """Why frames no longer reach anybody, or nothing."""
         if said := self._identity.problem():

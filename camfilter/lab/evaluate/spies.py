@@ -1,7 +1,7 @@
 """Spies that fight back: trained further on filtered pictures, or hardened against changes.
 
-An adaptive spy knows the filter and has as many filtered faces with their true labels as it
-likes: what it still reads is an upper bound of what the filter leaves, for a network of its size.
+An adaptive spy knows the filter and learns from filtered faces with their true labels: what it
+still reads, the filter leaves at least. One that learns from more of them may read more.
 """
 
 from __future__ import annotations
