@@ -39,6 +39,12 @@ TESTS: Final = {
     "over_time": ["test_over_time_edges.py", "test_over_time.py", "test_clean_reading.py"],
     "clean_reading": ["test_clean_reading.py", "test_over_time_edges.py"],
     "haste": ["test_haste.py"],
+    "governor": ["test_governor.py"],
+    "decoy": ["test_decoy.py"],
+    "texture": ["test_texture.py"],
+    "skin_flow": ["test_skin_flow.py"],
+    "faces.hold": ["test_hold.py"],
+    "faces.between": ["test_faces_between.py"],
 }
 """Modules of camfilter, and the tests that must notice, the quick ones first."""
 
@@ -257,7 +263,7 @@ def main(
     preload()
     rows, all_noticed, all_made = [], 0, 0
     for name in modules or list(TESTS):
-        path = REPOSITORY / "camfilter" / f"{name}.py"
+        path = REPOSITORY / "camfilter" / f"{name.replace('.', '/')}.py"
         tests = [str(REPOSITORY / "tests" / test) for test in TESTS[name]]
         source = path.read_text("utf-8")
         start_s = time.monotonic()

@@ -105,6 +105,20 @@ def test_a_decoy_that_moves_most_surrogates_stays() -> None:
     assert heard(which, False, False, False, True, stages=50) == first
 
 
+def test_what_leaves_two_of_five_unmoved_gives_way() -> None:
+    which = decoys()
+    first = which.away_from(beliefs("happiness"))
+    assert heard(which, True, True, False, False, False, stages=50) != first
+
+
+def test_who_reads_the_truth_once_in_four_stages_is_moved() -> None:
+    which = decoys()
+    first = which.away_from(beliefs("happiness"))
+    for _ in range(20):
+        assert heard(which, *[False] * 4, stages=3) == first
+        assert heard(which, *[True] * 4, stages=1) == first
+
+
 BAD, FAIR = (True, True, True, False), (True, True, False, False)
 """What leaves three of four surrogates unmoved, and what leaves half of them."""
 
@@ -139,6 +153,37 @@ def test_a_decoy_is_judged_by_what_it_gives_once_the_texture_is_its_own() -> Non
     first = which.away_from(beliefs("happiness"))
     heard(which, *BAD, stages=2)
     assert heard(which, *GOOD, stages=50) == first
+
+
+def test_a_new_faces_first_stages_are_not_enough_to_give_a_decoy_up() -> None:
+    which = decoys()
+    first = which.away_from(beliefs("happiness"))
+    assert heard(which, *BAD, stages=5) == first
+    assert heard(which, *BAD, stages=1) != first
+
+
+def test_what_was_hardly_better_does_not_come_back() -> None:
+    """Each change begins with a momentum of its own, and is seen."""
+    which = decoys()
+    first = which.away_from(beliefs("happiness"))
+
+    def unmoved(count: int) -> list[bool]:
+        return [surrogate < count for surrogate in range(12)]
+
+    heard(which, *unmoved(6), stages=2)
+    assert heard(which, *unmoved(10), stages=2) is None
+    assert heard(which, *unmoved(7), stages=20) is None
+    assert heard(which, *unmoved(9), stages=20) == first
+
+
+@pytest.mark.parametrize(("share", "free"), [(0.1, True), (0.25, False)])
+def test_what_all_surrogates_half_believe_is_no_decoy_where_the_other_is_free(
+    share: float, free: bool
+) -> None:
+    read = beliefs("happiness", "happiness")
+    read[:, EXPRESSIONS.index("sadness")] = share
+    drawn = {EXPRESSIONS[decoys(seed).away_from(read)] for seed in range(20)}
+    assert drawn == (set(DECOYS) if free else {"anger"})
 
 
 def test_a_decoy_that_comes_out_of_reach_later_gives_way_too() -> None:
@@ -208,12 +253,14 @@ def test_a_schedule_ends_with_its_last_target_and_stays_there() -> None:
     [
         (Mode.UNTARGETED, {"happiness": 1.0, "anger": 4.0}, True),
         (Mode.UNTARGETED, {"happiness": 1.0, "anger": 2.0}, False),
+        (Mode.UNTARGETED, {"happiness": 1.0, "anger": 2.75}, False),
         (Mode.UNTARGETED, {"happiness": 4.0, "anger": 1.0}, False),
         (Mode.UNTARGETED, {"happiness": 1.0, "fear": 4.0}, True),
         (Mode.TARGETED, {"happiness": 1.0, "anger": 4.0}, True),
         (Mode.TARGETED, {"happiness": 1.0, "fear": 4.0}, False),
         (Mode.NEUTRAL, {"anger": 3.0, "happiness": 2.0}, False),
         (Mode.HIDE, {"anger": 0.5}, True),
+        (Mode.HIDE, {"anger": 1.5}, False),
         (Mode.HIDE, {"anger": 3.0}, False),
     ],
 )

@@ -29,9 +29,18 @@ class Camera:
         while self.index < end:
             took_s = self.cost_ms(self.governor.effort) / 1e3
             self.late += took_s > PERIOD_S
-            self.efforts.append(self.governor.effort)
-            self.governor.note(RawFrame(BLANK, self.index, self.index * PERIOD_S), took_s)
+            before = self.governor.effort
+            self.efforts.append(before)
+            said = self.governor.note(RawFrame(BLANK, self.index, self.index * PERIOD_S), took_s)
+            assert said is (self.governor.effort != before), "the chain is told of each change"
             self.index += max(1, int(np.ceil(took_s / PERIOD_S)))
+
+    def seconds_until(self, effort: Effort) -> float:
+        """How long it runs until it works with an effort; 40 s at most."""
+        start = self.index
+        while self.governor.effort != effort and self.index < start + 40 / PERIOD_S:
+            self.run(PERIOD_S)
+        return (self.index - start) * PERIOD_S
 
     @property
     def changes(self) -> int:
@@ -66,9 +75,7 @@ def test_stages_go_first_and_looks_for_faces_last() -> None:
     camera = Camera(governor, lambda _effort: 30)
     camera.run(6)
     seen = list(dict.fromkeys(camera.efforts))
-    assert [effort.stage_share for effort in seen] == sorted(
-        (effort.stage_share for effort in seen), reverse=True
-    )
+    assert [effort.stage_share for effort in seen] == [1, 0.5, 0.25, 0.25, 0.25, 0.2]
     assert [effort.find_every for effort in seen] == [3, 3, 3, 4, 6, 6]
     assert governor.words.endswith("20% of the stages, faces looked for in every 6th.")
 
@@ -102,12 +109,35 @@ def test_a_new_face_and_a_smile_hidden_in_haste_are_no_trouble() -> None:
     assert camera.late > 0
 
 
-def test_a_frame_that_hung_for_seconds_is_chance() -> None:
+@pytest.mark.parametrize("usual_ms", [10, 20])
+def test_a_frame_that_hung_for_seconds_is_chance(usual_ms: float) -> None:
     governor = Governor()
-    camera = Camera(governor, lambda _effort: 4000 if camera.index == 90 else 10)
+    camera = Camera(governor, lambda _effort: 4000 if camera.index == 90 else usual_ms)
     camera.run(20)
     assert camera.late == 1
     assert governor.frames_eased == 0
+
+
+@pytest.mark.parametrize(("late", "eased"), [(8, False), (9, True)])
+def test_nine_late_frames_in_two_seconds_are_too_many(late: int, eased: bool) -> None:
+    governor = Governor()
+    camera = Camera(
+        governor, lambda _effort: 36 if camera.index % 7 == 3 and camera.late < late else 6
+    )
+    camera.run(2)
+    assert camera.late == late
+    assert (governor.effort != FULL_EFFORT) == eased
+
+
+@pytest.mark.parametrize(("busy_frames", "eased"), [(20, False), (30, True)])
+def test_a_busy_half_second_at_the_start_is_no_load_and_a_second_is(
+    busy_frames: int, eased: bool
+) -> None:
+    governor = Governor()
+    camera = Camera(governor, lambda _effort: 30 if camera.index <= busy_frames else 6)
+    camera.run(2)
+    assert camera.late == 0
+    assert (governor.effort != FULL_EFFORT) == eased
 
 
 def test_a_camera_that_slows_down_leaves_more_time_at_once() -> None:
@@ -166,11 +196,109 @@ def test_effort_does_not_swing_to_and_fro() -> None:
     assert camera.late == 0
 
 
+@pytest.mark.parametrize(("quiet_s", "patience_s"), [(7, 6), (10, 3)])
+def test_only_trouble_soon_after_a_try_makes_the_next_one_wait_longer(
+    quiet_s: float, patience_s: float
+) -> None:
+    busy = True
+    governor = Governor([FULL_EFFORT, Effort(0.5)])
+    camera = Camera(governor, lambda _effort: 30 if busy else 6)
+    camera.seconds_until(Effort(0.5))
+    busy = False
+    # A second has to pass before the load is known.
+    assert camera.seconds_until(FULL_EFFORT) == pytest.approx(1 + 3, abs=0.3)
+    camera.run(quiet_s)
+    busy = True
+    assert camera.seconds_until(Effort(0.5)) < 2
+    busy = False
+    assert camera.seconds_until(FULL_EFFORT) == pytest.approx(1 + patience_s, abs=0.3)
+
+
+@pytest.mark.parametrize(("quiet_s", "patience_s"), [(50, 6), (62, 3)])
+def test_after_a_minute_of_full_effort_a_try_that_failed_is_forgotten(
+    quiet_s: float, patience_s: float
+) -> None:
+    busy = True
+    governor = Governor([FULL_EFFORT, Effort(0.5)])
+    camera = Camera(governor, lambda _effort: 30 if busy else 6)
+    for pause_s in (1, quiet_s, 0):
+        busy = True
+        camera.seconds_until(Effort(0.5))
+        busy = False
+        to_full_s = camera.seconds_until(FULL_EFFORT)
+        camera.run(pause_s)
+    assert to_full_s == pytest.approx(1 + patience_s, abs=0.3)
+
+
+def test_one_try_that_failed_counts_once_however_deep_the_fall() -> None:
+    busy = True
+    governor = Governor([FULL_EFFORT, Effort(0.5), Effort(0.25)])
+    camera = Camera(governor, lambda _effort: 30 if busy else 6)
+    camera.seconds_until(Effort(0.5))
+    busy = False
+    camera.seconds_until(FULL_EFFORT)
+    busy = True
+    assert camera.seconds_until(Effort(0.25)) < 4
+    busy = False
+    assert camera.seconds_until(Effort(0.5)) == pytest.approx(1 + 6, abs=0.3)
+
+
+def test_a_busy_moment_makes_the_quiet_time_begin_anew() -> None:
+    cost_ms = 30.0
+    governor = Governor([FULL_EFFORT, Effort(0.5)])
+    camera = Camera(governor, lambda _effort: cost_ms)
+    camera.seconds_until(Effort(0.5))
+    cost_ms = 6
+    camera.run(2)
+    cost_ms = 20  # too little to lower the effort, and not easy
+    camera.run(3)
+    cost_ms = 6
+    assert 3 < camera.seconds_until(FULL_EFFORT) < 4.5
+
+
+def test_at_the_least_effort_late_frames_make_the_quiet_time_begin_anew() -> None:
+    busy, stumbling = True, False
+    governor = Governor([FULL_EFFORT, Effort(0.5)])
+    camera = Camera(
+        governor,
+        lambda _effort: 30 if busy else 36 if stumbling and camera.index % 6 == 0 else 6,
+    )
+    camera.seconds_until(Effort(0.5))
+    busy = False
+    camera.run(2)  # quiet for one second, as far as can be said
+    stumbling = True
+    camera.run(6)
+    stumbling = False
+    assert governor.effort == Effort(0.5)
+    assert 3 < camera.seconds_until(FULL_EFFORT) < 4.5
+
+
+@pytest.mark.parametrize(("took_s", "eased"), [(0.2, False), (0.4, True)])
+def test_however_seldom_pictures_come_none_may_take_half_a_second(
+    took_s: float, eased: bool
+) -> None:
+    """The guard hides one that is older."""
+    governor = Governor()
+    for index in range(40):
+        governor.note(RawFrame(BLANK, index, 2.0 * index), took_s)
+    assert (governor.effort != FULL_EFFORT) == eased
+
+
 def test_a_slow_camera_leaves_more_time() -> None:
     governor = Governor()
     for index in range(60):  # 15 frames a second in the dark
         governor.note(RawFrame(BLANK, index, index / 15), 0.03)
     assert governor.effort == FULL_EFFORT
+
+
+@pytest.mark.parametrize(("took_s", "eased"), [(0.02, False), (0.03, True)])
+def test_where_frames_have_no_times_thirty_a_second_are_taken_for_granted(
+    took_s: float, eased: bool
+) -> None:
+    governor = Governor()
+    for index in range(40):
+        governor.note(RawFrame(BLANK, index, 0.0), took_s)
+    assert (governor.effort != FULL_EFFORT) == eased
 
 
 def test_a_camera_that_starts_again_counts_from_zero() -> None:

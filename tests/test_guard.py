@@ -190,6 +190,29 @@ def test_switching_to_what_it_is_changes_nothing() -> None:
     assert state(guard, 0.0) is OFF
 
 
+def test_a_silent_cameras_raw_picture_stands_for_two_seconds_while_it_is_off() -> None:
+    guard = Guard()
+    guard.switch(False)
+    guard.pass_raw(raw_frame(0, time_s=1.0))
+    assert state(guard, 3.0) is OFF
+    card = guard.frame(3.0625, 0, SIZE)
+    assert (card.state, card.reason) == (PLACEHOLDER, "No new picture for 2.1 s.")
+
+
+def test_a_picture_of_the_future_is_as_old_as_one_of_the_past() -> None:
+    """A clock that was set back, or a source with wrong times, must not freeze the picture."""
+    guard = Guard(fresh_s=0.25, hold_s=0.5)
+    admit(guard, raw_frame(0, time_s=10.0))
+    assert state(guard, 9.75) is PROTECTED
+    assert state(guard, 9.625) is HOLDING
+    assert state(guard, 9.375) is PLACEHOLDER
+    assert state(guard, 0.0) is PLACEHOLDER
+    guard.switch(False)
+    guard.pass_raw(raw_frame(1, time_s=10.0))
+    assert state(guard, 8.0) is OFF
+    assert state(guard, 7.9375) is PLACEHOLDER
+
+
 # What may be admitted.
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from camfilter.faces.base import Face
 from camfilter.faces.hold import HeldFaces
+from camfilter.faces.mediapipe import MediaPipeFaces
+from camfilter.frames import Pixels
 from fakes import FakeFaces, face_at
 
 FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -139,3 +141,73 @@ def test_it_closes_the_finder() -> None:
     finder = FakeFaces([])
     HeldFaces(finder).close()
     assert finder.closed == 1
+
+
+def test_what_may_wait_is_done_by_the_finder() -> None:
+    finder = FakeFaces([])
+    HeldFaces(finder).catch_up()
+    assert finder.caught_up == 1
+
+
+# A face that only the finder lost, on a real picture, as the product holds it.
+
+
+def tilted(pixels: Pixels, face: Face, degrees: float) -> Pixels:
+    """The same face, its head tilted."""
+    box = face.box
+    middle = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+    turn = cv2.getRotationMatrix2D(middle, degrees, 1)
+    return cv2.warpAffine(pixels, turn, pixels.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+
+
+def after_the_finder(
+    before: list[Face], frames: int, after: list[Face], pixels: Pixels, later: Pixels | None = None
+) -> list[list[Face]]:
+    """What is held in 40 frames after the finder saw something for so many, and then changed."""
+    held = HeldFaces(FakeFaces(*[before] * frames, after))
+    for _ in range(frames):
+        held.find(pixels)
+    return [held.find(pixels if later is None else later) for _ in range(40)]
+
+
+@pytest.fixture(scope="module")
+def known(astronaut: Pixels, still_faces: MediaPipeFaces) -> Face:
+    return still_faces.find(astronaut)[0]
+
+
+def test_a_steady_face_that_only_the_finder_lost_stays_where_it_is(
+    astronaut: Pixels, known: Face
+) -> None:
+    for faces in after_the_finder([known], 10, [], astronaut):
+        (face,) = faces
+        assert (face.track, face.missed_frames) == (0, 1)
+        assert face.box.area == pytest.approx(known.box.area, rel=0.03)
+        assert np.abs(centre(face) - centre(known)).max() < 3
+
+
+def test_a_face_seen_for_a_moment_is_carried_on_for_half_a_second(
+    astronaut: Pixels, known: Face
+) -> None:
+    found = after_the_finder([known], 3, [], astronaut)
+    assert [len(faces) for faces in found] == [1] * 15 + [0] * 25
+
+
+@pytest.mark.parametrize(("degrees", "frames"), [(6, 40), (20, 15)])
+def test_a_head_that_tilts_a_little_is_still_there_and_one_that_turned_away_is_not(
+    astronaut: Pixels, known: Face, degrees: float, frames: int
+) -> None:
+    later = tilted(astronaut, known, degrees)
+    found = after_the_finder([known], 10, [], astronaut, later)
+    assert [len(faces) for faces in found] == [1] * frames + [0] * (40 - frames)
+
+
+def test_a_steady_face_half_behind_another_is_carried_on_but_not_for_ever(
+    astronaut: Pixels,
+) -> None:
+    """It may be there beside the one that is seen, or be that one."""
+    small, large = face_at(148, 150, 90), face_at(250, 200, 300)
+    share = small.box.common(large.box).area / small.box.area
+    assert 0.6 < share < 0.8
+    assert small.box.overlap(large.box) < 0.2
+    found = after_the_finder([small], 10, [large], astronaut)
+    assert [len(faces) for faces in found] == [2] * 15 + [1] * 25

@@ -347,6 +347,26 @@ def test_a_settled_face_takes_a_stage_in_every_third_frame_at_most(
 
 
 @pytest.mark.parametrize(
+    ("aimed_at", "changed_at", "taken"),
+    [(100, 100, 4), (170, 100, 12), (100, 170, 12)],
+    ids=["both long ago", "another aim", "another expression"],
+)
+def test_a_face_in_need_rests_only_long_after_its_newest_aim_and_its_newest_expression(
+    aimed_at: int, changed_at: int, taken: int
+) -> None:
+    works, there = chain(mode="neutral"), [replace(face_at(30, 50, 30), track=0)]
+    works.perturb_faces(noise(160, 120), there)
+    (state,) = works._worn.values()
+    state.turns, state.stages, state.aimed_at_stage = Needing(1), 200, aimed_at
+    state.turns.wanted = 0.15
+    state.haste.begin(changed_at)
+    for _ in range(12):
+        works.perturb_faces(noise(160, 120), there)
+    works.catch_up()
+    assert state.stages - 200 == taken
+
+
+@pytest.mark.parametrize(
     ("need", "moving", "taken"),
     [(0.15, True, 12), (0.15, False, 4), (0.05, True, 4)],
     ids=["not turned", "not turned but still", "turned"],
@@ -521,6 +541,25 @@ def test_of_several_changing_faces_one_is_read_in_a_frame() -> None:
         works.catch_up()
         taken = len(surrogate.stages) - stages
         assert surrogate.reads - before - taken * 3 <= 1  # a stage of this fake reads three times
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_of_two_faces_the_one_whose_expression_changes_is_read_at_once(who: int) -> None:
+    works = chain(mode="neutral")
+    faces = [replace(face_at(40, 60, 40), track=0), replace(face_at(110, 60, 40), track=1)]
+    for _ in range(12):
+        works.perturb_faces(soft(0), faces)
+    works.catch_up()
+    now, box = soft(0), faces[who].box
+    near = slice(box.left - 8, box.right + 8)
+    now[:, near] = cv2.addWeighted(soft(0), 0.6, soft(3), 0.4, 0)[:, near]
+    changed, same = works._worn[who], works._worn[1 - who]
+    before = same.beliefs.copy()
+    works.perturb_faces(now, faces)
+    assert works._worn[who] is changed, "it is no other face"
+    small = cv2.resize(changed.seen, (16, 16), interpolation=cv2.INTER_AREA)
+    assert changed.beliefs == pytest.approx(softmax(works.surrogate.read(small[None])), abs=1e-5)
+    assert np.array_equal(same.beliefs, before)
 
 
 def test_a_face_that_stays_the_same_is_not_read_again_by_all() -> None:

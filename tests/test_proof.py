@@ -11,10 +11,12 @@ import pytest
 from camfilter.card import draw_card
 from camfilter.errors import FilterFault
 from camfilter.faces.base import Face
+from camfilter.faces.mediapipe import MediaPipeFaces
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.guard import Guard, GuardState
 from camfilter.proof import EarlierFrames, SeenFaces, check, own_copy
 from fakes import face_at, filtered, noise, raw_frame
+from test_hold import tilted
 
 SIZE = Size(160, 120)
 FACE = face_at(60, 60, 48)
@@ -181,6 +183,22 @@ def test_a_face_that_was_seen_twenty_times_is_missed() -> None:
 
 def test_a_face_whose_picture_is_gone_is_not_missed() -> None:
     assert not missing(knowing(30), seed=5)
+
+
+@pytest.mark.parametrize(("degrees", "is_missed"), [(0, True), (4, True), (12, False)])
+def test_a_real_face_whose_head_tilts_a_little_is_missed_still(
+    astronaut: Pixels, still_faces: MediaPipeFaces, degrees: float, is_missed: bool
+) -> None:
+    (face,) = still_faces.find(astronaut)
+    seen = SeenFaces()
+    for index in range(20):
+        seen.note(RawFrame(astronaut, index, index / 30), [face])
+    now = RawFrame(tilted(astronaut, face, degrees), 20, 20 / 30)
+    if is_missed:
+        with pytest.raises(FilterFault, match="still there"):
+            seen.refuse_missing(now, [])
+    else:
+        seen.refuse_missing(now, [])
 
 
 def test_a_face_is_missed_for_ten_seconds() -> None:

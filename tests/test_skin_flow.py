@@ -74,6 +74,33 @@ def test_a_face_at_rest_is_looked_at_in_every_third_frame() -> None:
     assert found == [False, False, True]
 
 
+@pytest.mark.parametrize(("shift_px", "found"), [(0.2, False), (0.4, True)])
+def test_skin_is_followed_once_it_moved_by_a_fifth_of_a_cell(shift_px: float, found: bool) -> None:
+    assert (SkinFlow(skin(), CELLS).moved(skin(shift_px)) is not None) == found
+
+
+def test_a_face_that_creeps_is_looked_at_in_the_next_frame_already() -> None:
+    """It moved too little to be followed, and too much to be at rest."""
+    flow = SkinFlow(skin(), CELLS)
+    assert flow.moved(skin(0.23)) is None
+    assert flow.moved(skin(0.46)) is not None
+
+
+def test_a_wall_that_moves_around_a_still_face_moves_no_skin() -> None:
+    def before_a_wall(shift_px: float) -> np.ndarray:
+        picture = skin(shift_px)
+        picture[6:58, 6:58] = skin(seed=1)[6:58, 6:58]
+        return picture
+
+    assert SkinFlow(before_a_wall(0), CELLS).moved(before_a_wall(2)) is None
+
+
+def test_what_comes_into_the_crop_at_its_edge_is_not_left_bare() -> None:
+    rows, columns = np.mgrid[0:CELLS, 0:CELLS].astype(np.float32)
+    worn = np.full((CELLS, CELLS), 0.02, np.float32)
+    assert carried(worn, np.stack([columns - 3, rows], axis=-1)) == pytest.approx(worn)
+
+
 def test_a_texture_stays_sharp_however_often_it_is_carried() -> None:
     fine = cv2.GaussianBlur(noise(CELLS, CELLS)[..., 0].astype(np.float32) - 127, (0, 0), 1)
     flow, texture = SkinFlow(skin(), CELLS), fine
@@ -127,24 +154,27 @@ def test_the_chain_carries_what_a_face_wears(on_skin: bool, least: float, most: 
     works = ChainOverTime(
         LinearSurrogate(CELLS),
         ChainSettings.of({"mode": "neutral"}),
-        recipe=Recipe(on_skin=on_skin),
+        recipe=Recipe(on_skin=on_skin, alert=False),
     )
     face = face_at(100, 100, 96, track=0)
     for _ in range(60):
         before = works.perturb_faces(scene(), [face]).delta[0]
-    works.follow(
-        works.settings.model_copy(update={"stages_per_frame": 0.01})
-    )  # no stage tells them apart
+    works.catch_up()
+    state = works._worn[0]
+    momentum, stages = state.momentum, state.stages
+    works.follow(ChainSettings.of({"mode": "neutral", "stages_per_frame": 0.1}))
     for _ in range(3):
         after = works.perturb_faces(scene(6), [face]).delta[0]
+    assert state.stages == stages, "no stage tells them apart"
     inside = slice(10, 38)
-    one, other = before[inside, 10:35], after[inside, 13:38]
-    assert least <= np.corrcoef(one.ravel(), other.ravel())[0, 1] <= most
+    for one, other in ((before, after), (momentum, state.momentum)):
+        left, right = one[inside, 10:35], other[inside, 13:38]
+        assert least <= np.corrcoef(left.ravel(), right.ravel())[0, 1] <= most
 
 
 def test_what_moves_further_than_skin_can_is_not_followed() -> None:
     flow = SkinFlow(skin(), CELLS)
     assert flow.moved(skin(9)) is None  # seven cells in one frame
-    assert flow.moved(skin(9)) is None  # and it starts again from there
-    flow._pause = 0
+    for _ in range(3):  # and it starts again from there, at rest
+        assert flow.moved(skin(9)) is None
     assert flow.moved(skin(12)) is not None

@@ -477,9 +477,19 @@ def waiting(is_so: Callable[[], bool]) -> None:
 
 
 class CountingDesk(MaskDesk):
-    """Says how many places are taken."""
+    """Says how many places are taken, and keeps who asks whether a picture is wanted still."""
 
     taken = 0
+
+    def __init__(self, mask: Callable[[bytes, PhotoSettings], Masked]) -> None:
+        super().__init__(mask)
+        self.asking: list[Callable[[], bool]] = []
+
+    def mask(
+        self, data: bytes, settings: PhotoSettings, wanted: Callable[[], bool] = lambda: True
+    ) -> Masked:
+        self.asking.append(wanted)
+        return super().mask(data, settings, wanted)
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -525,8 +535,9 @@ def test_a_picture_that_nobody_waits_for_any_more_is_not_masked() -> None:
         assert gate.entered.acquire(timeout=20)
         request = head(browser, f"Content-Length: {len(SMALL)}") + SMALL
         with browser.raw(request):
-            waiting(lambda: desk.taken == 2)
-        time.sleep(0.2)  # its picture has to be in the queue, and its end has to arrive
+            waiting(lambda: len(desk.asking) == 2)
+            assert desk.asking[1]()
+        waiting(lambda: not desk.asking[1]())  # its end has to arrive
         gate.open.set()
         first.join(30)
         assert browser.mask().status == 200
@@ -561,11 +572,22 @@ def test_idle_connections_cannot_take_all_threads() -> None:
     with served(patience=Patience(head_s=60, idle_s=60)) as browser:
         before = threading.active_count()
         idle = [browser.raw(b"G") for _ in range(40)]
-        time.sleep(0.5)
+        waiting(lambda: sum(is_closed(connection) for connection in idle) >= 24)
         assert threading.active_count() - before <= 16
         for connection in idle:
             connection.close()
         waiting(lambda: answers(browser))
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other end has closed it."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def answers(browser: Browser) -> bool:
