@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -27,18 +28,19 @@ class AtomicFile:
     """
 
     def __init__(self, path: Path) -> None:
-        if path.is_dir():
-            raise SinkError(f"{path} is a folder, not a file.", "Name a file inside it.")
         self.path = path
         self.temporary = path.parent / f".camfilter-{secrets.token_hex(6)}{path.suffix}"
         try:
-            with self.temporary.open("xb"):
-                pass
+            is_folder = path.is_dir()
+            if not is_folder:
+                with self.temporary.open("xb"):
+                    pass
         except OSError as error:
             raise SinkError(
-                f"{path} cannot be written: {one_line(error)}.",
-                "Choose an existing folder that you may write to.",
+                f"{path} cannot be written: {one_line(error)}.", _advice(error)
             ) from error
+        if is_folder:
+            raise SinkError(f"{path} is a folder, not a file.", "Name a file inside it.")
 
     def write(self, content: bytes) -> None:
         """Write all of it and move it into place.
@@ -48,9 +50,9 @@ class AtomicFile:
         """
         try:
             self.temporary.write_bytes(content)
-        except OSError as error:
-            self.discard()
-            raise SinkError(f"{self.path} cannot be written: {one_line(error)}.") from error
+        except BaseException as error:
+            self._give_up(error)
+            raise
         self.commit()
 
     def commit(self) -> None:
@@ -63,13 +65,25 @@ class AtomicFile:
             with self.temporary.open("rb+") as written:
                 os.fsync(written.fileno())
             self.temporary.replace(self.path)
-        except OSError as error:
-            self.discard()
-            raise SinkError(f"{self.path} cannot be written: {one_line(error)}.") from error
+        except BaseException as error:
+            self._give_up(error)
+            raise
 
     def discard(self) -> None:
         """Throw the temporary file away; an older file at `path` stays as it is."""
         self.temporary.unlink(missing_ok=True)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Leave nothing behind, and say what the system said; a signal passes as it is."""
+        self.discard()
+        if isinstance(error, OSError):
+            raise SinkError(f"{self.path} cannot be written: {one_line(error)}.") from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return "Choose a shorter name."
+    return "Choose an existing folder that you may write to."
 
 
 def one_line(error: Exception) -> str:

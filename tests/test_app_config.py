@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from camfilter.app.config import Layers, config_path, load_layers
 from camfilter.app.config_file import FileSettings, parse_config, read_config
 from camfilter.app.config_follower import ConfigFollower
 from camfilter.app.controller import Controller
-from camfilter.app.settings import AppSettings
+from camfilter.app.settings import AppSettings, from_words
 from camfilter.errors import SettingError
 
 
@@ -83,6 +84,30 @@ def test_what_is_wrong_is_named_with_its_line(file: Path, content: bytes, said: 
     assert said in str(caught.value)
     assert str(caught.value).startswith(str(file))
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["qwertz", "onn", "o"])
+def test_the_switch_is_not_offered_where_it_is_refused(file: Path, name: str) -> None:
+    with pytest.raises(SettingError, match="There is no setting") as caught:
+        parse_config(f"{name} = true".encode(), file)
+    assert "on" not in re.findall(r"\w+", caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "said"),
+    [
+        ("fps", float("nan"), "Fps nan cannot be used: less than or equal to 240."),
+        ("fps", "0", "Fps '0' cannot be used: greater than or equal to 1."),
+        ("size", "0x0", "Size '0x0' cannot be used: greater than or equal to 16."),
+        ("--size", "640x9999", "Size '640x9999' cannot be used: less than or equal to 4320."),
+    ],
+)
+def test_a_word_of_the_command_line_is_named_as_it_was_written(
+    word: str, text: object, said: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        from_words({word: text})
+    assert str(caught.value) == said
 
 
 def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_read(file: Path) -> None:

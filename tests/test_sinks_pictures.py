@@ -10,7 +10,14 @@ from skimage import data
 from camfilter.errors import SinkError
 from camfilter.frames import Size
 from camfilter.guard import Guard, GuardState
-from camfilter.sinks import FolderSink, NullSink, PictureSink, open_sink, refuse_same
+from camfilter.sinks import (
+    FolderSink,
+    NullSink,
+    PictureSink,
+    VideoSink,
+    open_sink,
+    refuse_same,
+)
 from camfilter.sources.pictures import read_picture
 from sinks_support import let_through, names_in
 
@@ -54,6 +61,36 @@ def test_a_picture_too_large_for_its_format_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     sink.abort()
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(("name", "width"), [("a.webp", 17000), ("a.jpg", 66000)])
+def test_what_does_not_fit_is_told_by_the_name_that_was_given(
+    tmp_path: Path, name: str, width: int
+) -> None:
+    sink = PictureSink(tmp_path / name)
+    with pytest.raises(SinkError) as caught:
+        sink.write(let_through(np.zeros((2, width, 3), np.uint8)))
+    sink.abort()
+    assert caught.value.what.startswith(f"{name} cannot be written: {width}x2")
+    assert caught.value.hint == "Use .png."
+
+
+def test_a_picture_of_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    sink = FolderSink(tmp_path, ["ben.png"])
+    (next(tmp_path.iterdir()) / "ben.png").mkdir()  # it cannot be opened then
+    with pytest.raises(SinkError, match="cannot be written") as caught:
+        sink.write(let_through(ASTRONAUT[:8, :8]))
+    sink.abort()
+    assert str(tmp_path / "ben.png") in caught.value.what
+
+
+@pytest.mark.parametrize("suffix", [".png", ".mkv"])
+def test_a_name_that_is_too_long_says_so(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"{'a' * 300}{suffix}"
+    with pytest.raises(SinkError, match="name too long") as caught:
+        PictureSink(path) if suffix == ".png" else VideoSink(path, SIZE, 30.0)
+    assert path.name in caught.value.what
+    assert caught.value.hint == "Choose a shorter name."
 
 
 def test_a_folder_names_by_index_and_takes_any_size(tmp_path: Path) -> None:

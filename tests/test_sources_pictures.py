@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 
 from camfilter.errors import SourceNotFound, UnreadableSource
@@ -127,6 +129,83 @@ def test_a_picture_cut_short_is_refused_in_one_line(
         open_source(str(path))
     assert "\n" not in str(caught.value)
     assert caught.value.hint
+
+
+def encoded(kind: str, count: int = 1) -> bytes:
+    """Some pictures in one file."""
+    pictures = [Image.fromarray(np.roll(ASTRONAUT, 9 * shift, 0)) for shift in range(count)]
+    written = io.BytesIO()
+    more = {"save_all": True, "append_images": pictures[1:]} if count > 1 else {}
+    pictures[0].save(written, kind, **more)
+    return written.getvalue()
+
+
+def garbled(content: bytes) -> bytes:
+    """A tenth of it, in the middle, is something else."""
+    start, length = len(content) // 2, len(content) // 10
+    other = bytes(byte ^ 0x5A for byte in content[start : start + length])
+    return content[:start] + other + content[start + length :]
+
+
+def flipped(content: bytes) -> bytes:
+    """One byte in the middle is another one."""
+    spoilt = bytearray(content)
+    spoilt[len(spoilt) // 2] ^= 0xFF
+    return bytes(spoilt)
+
+
+DAMAGED = {
+    "a.png": flipped(encoded("PNG")),
+    "b.png": garbled(encoded("PNG")),
+    "c.jpg": garbled(encoded("JPEG")),
+    "d.png": encoded("PNG")[:9000],
+    "e.jpg": encoded("JPEG")[:9000],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_picture_is_refused_in_our_own_line_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_bytes(DAMAGED[name])
+    with pytest.raises(UnreadableSource, match=f"{name} holds no readable picture"):
+        read_picture(tmp_path / name)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_a_library_says_of_a_good_picture_is_not_shown(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = encoded("JPEG")
+    (tmp_path / "a.jpg").write_bytes(whole)
+    (tmp_path / "b.jpg").write_bytes(whole[:-2] + bytes(9) + whole[-2:])
+    assert np.array_equal(read_picture(tmp_path / "a.jpg"), read_picture(tmp_path / "b.jpg"))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("PNG", "a.png", "is animated"),
+        ("WEBP", "a.webp", "is animated"),
+        ("GIF", "a.png", "is animated"),
+        ("TIFF", "a.tif", "holds several pages"),
+    ],
+)
+def test_one_of_several_pictures_is_not_taken_for_all(
+    tmp_path: Path, kind: str, name: str, said: str
+) -> None:
+    (tmp_path / name).write_bytes(encoded(kind, 2))
+    with pytest.raises(UnreadableSource, match=f"{name} {said}") as caught:
+        open_source(str(tmp_path / name))
+    assert "Save one picture" in caught.value.hint
+    (tmp_path / name).write_bytes(encoded(kind))
+    assert kind == "GIF" or PictureSource(tmp_path / name).info.size == Size(512, 512)
+
+
+def test_what_lies_behind_a_jpeg_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(encoded("MPO", 2))
+    assert Size.of(read_picture(tmp_path / "a.jpg")) == Size(512, 512)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -120,6 +121,41 @@ def test_a_turned_recording_comes_upright(tmp_path: Path, degrees: int, turns: i
     assert b is not None
     assert turned.info.size == Size.of(np.rot90(b.pixels, turns))
     assert np.array_equal(a.pixels, np.rot90(b.pixels, turns))
+
+
+MATRICES = {
+    "as it is": ((1, 0, 0, 1), lambda p: p),
+    "a quarter to the left": ((0, -1, 1, 0), lambda p: np.rot90(p, 1)),
+    "half": ((-1, 0, 0, -1), lambda p: np.rot90(p, 2)),
+    "a quarter to the right": ((0, 1, -1, 0), lambda p: np.rot90(p, 3)),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "upside down": ((1, 0, 0, -1), np.flipud),
+    "over the diagonal": ((0, 1, 1, 0), lambda p: p.swapaxes(0, 1)),
+    "over the other one": ((0, -1, -1, 0), lambda p: np.rot90(p, 2).swapaxes(0, 1)),
+}
+
+
+def with_matrix(path: Path, terms: tuple[int, int, int, int]) -> Path:
+    """Put a display matrix into the header of an MP4's track (ISO 14496-12, 8.3.2)."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40
+    a, b, c, d = (term << 16 for term in terms)
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("terms", "upright"), MATRICES.values(), ids=MATRICES)
+def test_a_mirrored_recording_comes_as_it_is_shown(
+    tmp_path: Path, terms: tuple[int, int, int, int], upright: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    path = write(tmp_path / "a.mp4", [numbered(i) for i in range(3)])
+    plain = [frame.pixels for frame in frames_of(VideoSource(path))]
+    source = VideoSource(with_matrix(path, terms))
+    shown = [frame.pixels for frame in frames_of(source)]
+    assert source.info.size == Size.of(upright(plain[0]))
+    assert all(np.array_equal(s, upright(p)) for s, p in zip(shown, plain, strict=True))
+    assert all(pixels.flags.c_contiguous for pixels in shown)
 
 
 def test_frames_without_time_stamps_are_counted_on(tmp_path: Path) -> None:

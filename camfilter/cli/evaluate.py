@@ -79,7 +79,12 @@ def evaluate(
     ] = None,
     height: Annotated[
         int | None,
-        typer.Option(help="Height of clips made from stills.", show_default="tallest channel's"),
+        typer.Option(
+            help="Height of clips made from stills.",
+            min=90,
+            max=2160,
+            show_default="tallest channel's",
+        ),
     ] = None,
     mode: ModeOption = None,
     target: TargetOption = None,

@@ -73,7 +73,7 @@ def _asker(yes: bool) -> Callable[[Step], bool]:
         typer.echo(f"\n{step.description}:\n{step.shell}")
         if yes and not step.always_ask:
             return True
-        if yes and not sys.stdin.isatty():
+        if sys.stdin is None or (yes and not sys.stdin.isatty()):
             typer.echo("Not done: nobody is here to agree. Run it yourself, then setup again.")
             return False
         return typer.confirm("Do it?", default=False)

@@ -17,6 +17,7 @@ from PIL.ExifTags import IFD
 from camfilter.frames import Pixels, Size
 from camfilter.photo.colour import plain_profile
 from camfilter.photo.errors import NotAPicture, PictureTooLarge
+from camfilter.sources.whole import refuse_several, verify_sums
 
 __all__ = ["MOST_PIXELS", "Kind", "Photo", "decode"]
 
@@ -98,7 +99,8 @@ def decode(data: bytes, name: str = "The file", most_pixels: int = MOST_PIXELS) 
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=[kind.upper() for kind in Kind]) as image:
-                return _photo(image, name, most_pixels)
+                _refuse(image, data, name, most_pixels)
+                return _photo(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name, most_pixels) from error
     except (NotAPicture, PictureTooLarge):
@@ -111,16 +113,19 @@ def decode(data: bytes, name: str = "The file", most_pixels: int = MOST_PIXELS) 
         ) from error
 
 
-def _photo(image: Any, name: str, most_pixels: int) -> Photo:
+def _refuse(image: Any, data: bytes, name: str, most_pixels: int) -> None:
+    """Refuse what cannot be masked, before it is decoded."""
     width, height = image.size
     if width * height > most_pixels:
         raise _too_large(name, most_pixels)
-    # A JPEG may carry others behind it (maps of depth or light); they are left out.
-    kind = Kind.JPEG if image.format == "MPO" else Kind(image.format.lower())
-    if kind is not Kind.JPEG and getattr(image, "n_frames", 1) > 1:
-        raise NotAPicture(f"{name} is animated.", "Save one picture of it as PNG.")
+    refuse_several(image, name, NotAPicture)
     if image.mode in ("CMYK", "YCCK"):
         raise NotAPicture(f"{name} is in printing colours (CMYK).", "Save it as RGB first.")
+    verify_sums(data, image)
+
+
+def _photo(image: Any) -> Photo:
+    kind = Kind.JPEG if image.format == "MPO" else Kind(image.format.lower())
     dropped = tuple(_dropped(image))
     dpi, profile = _dpi(image), image.info.get("icc_profile")
     orientation = _orientation(image)

@@ -13,7 +13,7 @@ import cv2
 
 from camfilter.atomic import AtomicFile, one_line
 from camfilter.errors import SinkError
-from camfilter.frames import Pixels
+from camfilter.frames import Pixels, Size
 from camfilter.guard import ProtectedFrame
 from camfilter.sinks.base import pixels_of
 from camfilter.sinks.closing import ClosedOnExit
@@ -70,7 +70,7 @@ class PictureSink(ClosedOnExit):
                 f"{self.name} holds one picture, and a second one came.",
                 "Write to a folder (name it with a / at the end) or to a video (.mkv, .mp4).",
             )
-        _save(self._file.temporary, pixels)
+        _save(self._file.temporary, pixels, self._path)
         self._written = True
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class FolderSink(ClosedOnExit):
             raise SinkError(f"{self.name} is closed.")
         known = 0 <= frame.index < len(self._names)
         name = self._names[frame.index] if known else f"{frame.index:06d}.png"
-        _save(self._stage / name, pixels)
+        _save(self._stage / name, pixels, self._folder / name)
 
     def close(self) -> None:
         """Move the pictures into place; closing twice does nothing.
@@ -178,17 +178,23 @@ def _png_names(names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _save(path: Path, pixels: Pixels) -> None:
+def _save(path: Path, pixels: Pixels, shown: Path) -> None:
+    """Encode and write a picture; errors call it `shown`, as `path` is hidden."""
+    suffix = path.suffix.lower()
     try:
-        suffix = path.suffix.lower()
         ok, data = cv2.imencode(suffix, pixels, _QUALITY.get(suffix, []))
-        if not ok:
-            raise SinkError(f"{path.name} cannot be encoded.")
-        path.write_bytes(data.tobytes())
     except cv2.error as error:
-        raise SinkError(
-            f"A picture of {pixels.shape[1]}x{pixels.shape[0]} cannot be a {path.suffix} file.",
-            "Use .png.",
-        ) from error
+        raise _unfit(pixels, shown) from error
+    if not ok:
+        raise _unfit(pixels, shown)
+    try:
+        path.write_bytes(data.tobytes())
     except OSError as error:
-        raise SinkError(f"{path} cannot be written: {one_line(error)}.") from error
+        raise SinkError(f"{shown} cannot be written: {one_line(error)}.") from error
+
+
+def _unfit(pixels: Pixels, shown: Path) -> SinkError:
+    return SinkError(
+        f"{shown.name} cannot be written: {Size.of(pixels)} does not fit this kind of file.",
+        "Make it smaller." if shown.suffix.lower() == ".png" else "Use .png.",
+    )

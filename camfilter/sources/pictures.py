@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camfilter.errors import SourceNotFound, UnreadableSource
+from camfilter.faces.quiet import quiet_native_log
 from camfilter.frames import Pixels, RawFrame, Size
 from camfilter.sources.base import SourceInfo
 from camfilter.sources.closing import ClosedOnExit
+from camfilter.sources.whole import refuse_damaged
 
 __all__ = ["PICTURE_SUFFIXES", "PictureSource", "read_picture"]
 
@@ -87,23 +89,34 @@ def read_picture(path: Path) -> Pixels:
 
     Raises:
         SourceNotFound: there is no such file.
-        UnreadableSource: the file holds no whole picture.
+        UnreadableSource: the file holds no whole picture, or several.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise SourceNotFound(f"There is no picture {path}.") from error
     except OSError as error:
         raise UnreadableSource(f"{path} cannot be read: {error.strerror}.") from error
-    try:
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
-    except cv2.error:
-        picture = None
+    refuse_damaged(content, str(path))
+    picture = _decoded(content)
     if picture is None:
         raise UnreadableSource(
             f"{path} holds no readable picture.", "It may be damaged or cut short."
         )
     return _to_8_bits(picture, path)
+
+
+def _decoded(content: bytes) -> NDArray[np.generic] | None:
+    """What OpenCV makes of a file; None where that is nothing."""
+    if not content:
+        return None
+    try:
+        with quiet_native_log():  # libpng and libjpeg have their own say on the error stream
+            return cv2.imdecode(
+                np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+            )
+    except cv2.error:
+        return None
 
 
 def _to_8_bits(picture: NDArray[np.generic], path: Path) -> Pixels:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from camfilter.errors import SourceNotFound, UnreadableSource
-from camfilter.frames import RawFrame
+from camfilter.frames import Pixels, RawFrame
 from camfilter.sources.base import SourceInfo
 from camfilter.sources.closing import ClosedOnExit
 
@@ -93,10 +95,7 @@ class VideoSource(ClosedOnExit):
         # The default conversion, though a level or two dark: OpenCV and PyAV hand out the same
         # pixels, so whoever compares our output with their own reading sees our change alone.
         pixels = frame.to_ndarray(format="bgr24").view(np.uint8)
-        turns = round(frame.rotation / 90) % 4
-        if turns:
-            pixels = np.ascontiguousarray(np.rot90(pixels, turns))
-        raw = RawFrame(pixels, self._index, self._time_s(frame))
+        raw = RawFrame(_upright(pixels, frame), self._index, self._time_s(frame))
         self._index += 1
         return raw
 
@@ -175,6 +174,26 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise UnreadableSource(f"{path.name} holds a video that no decoder here can read.")
     stream.thread_type = "AUTO"
     return stream
+
+
+def _upright(pixels: Pixels, frame: VideoFrame) -> Pixels:
+    """Pixels as the frame's display matrix says: turned by quarters, mirrored or both.
+
+    Its first two rows say where a step to the right and a step down in the picture lead to, in
+    steps to the right and down on the screen. A rotation alone would not tell a mirror.
+    """
+    beside: Any = frame.side_data  # its stub knows other keys
+    if Type.DISPLAYMATRIX not in beside:
+        return pixels
+    matrix = np.frombuffer(bytes(beside[Type.DISPLAYMATRIX]), np.int32)
+    right, down = matrix.reshape(3, 3)[:2, :2].tolist()
+    if abs(right[0]) >= abs(right[1]):
+        across, along = right[0], down[1]
+    else:
+        across, along = down[0], right[1]
+        pixels = pixels.swapaxes(0, 1)
+    turned = pixels[:: -1 if along < 0 else 1, :: -1 if across < 0 else 1]
+    return np.ascontiguousarray(turned)
 
 
 def _seconds(clock: str) -> float:

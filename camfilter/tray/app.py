@@ -11,6 +11,7 @@ from typing import Final
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from camfilter.ending import ending_signals
 from camfilter.tray.actions import Actions
 from camfilter.tray.asking import MessageBoxes
 from camfilter.tray.autostart import Autostart, autostart_here
@@ -128,7 +129,7 @@ def run_tray(
 
     app = TrayApp(engine, boxes, autostart_here(arguments), Devices(), DesktopTray(), leave)
     boxes.parent = app.window
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, *ending_signals()):
         signal.signal(name, lambda *_: leave())
     timer = QTimer()
     timer.timeout.connect(app.refresh)

@@ -56,7 +56,7 @@ OTHERS: Final = {
     "atomic.AtomicFile.write": "called by those below",
     "batch.local._Hand.give": "names of files, to a worker of the same program",
     "batch.local._serve": "outcomes of files, from a worker of the same program",
-    "batch.manifest.DoneWork.add": "names of files that are done",
+    "batch.manifest.DoneWork._write": "names of files that are begun or done",
     "batch.sound._mixed": "sound",
     "bench.capture.formats": "the demo's portrait, into memory, to time how it is read from there",
     "cli.comparison.write_picture": "before and after, because the person asked for the demo",
