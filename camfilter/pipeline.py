@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import cv2
 import numpy as np
 
 from camfilter.errors import CameraLost
-from camfilter.frames import Pixels, RawFrame, Size
+from camfilter.frames import RawFrame
 from camfilter.guard import Guard, GuardState, ProtectedFrame
 from camfilter.protector import Protector
 from camfilter.report import RunReport
+from camfilter.shape import fitted
 from camfilter.sinks.base import Sink
 from camfilter.sources.base import Source, frames_of
 
@@ -28,7 +28,7 @@ _JOIN_S: Final = 2.0
 _USUAL_RATE_HZ: Final = 30.0
 _HIGHEST_RATE_HZ: Final = 240.0
 
-__all__ = ["LiveRun", "fit", "run_every_frame", "run_live"]
+__all__ = ["LiveRun", "run_every_frame", "run_live"]
 
 
 def run_every_frame(
@@ -216,9 +216,9 @@ class LiveRun:
             raise CameraLost("The camera sent something that is no picture.")
         index = self._read_so_far
         self._read_so_far += 1
-        fitted = fit(pixels, self._size).view()
-        fitted.flags.writeable = False  # the guard compares with it what the filter makes of it
-        return RawFrame(fitted, index, self._clock())
+        in_size = fitted(pixels, self._size).view()
+        in_size.flags.writeable = False  # the guard compares with it what the filter makes of it
+        return RawFrame(in_size, index, self._clock())
 
     def _unread(self, reason: str) -> None:
         self._guard.fault(reason, after=self._read_so_far - 1)
@@ -259,20 +259,6 @@ def _sane(rate_hz: float) -> float:
     if not math.isfinite(rate_hz) or rate_hz <= 0:
         return _USUAL_RATE_HZ
     return min(rate_hz, _HIGHEST_RATE_HZ)
-
-
-def fit(pixels: Pixels, size: Size) -> Pixels:
-    """A picture of another size, shrunk or enlarged to fit, with black bars; else itself."""
-    if Size.of(pixels) == size:
-        return pixels
-    scale = min(size.width / pixels.shape[1], size.height / pixels.shape[0])
-    width, height = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-    fitted = np.zeros((size.height, size.width, 3), np.uint8)
-    left, top = (size.width - width) // 2, (size.height - height) // 2
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    resized = cv2.resize(pixels, (width, height), interpolation=interpolation)
-    fitted[top : top + height, left : left + width] = resized
-    return fitted
 
 
 class _Newest:

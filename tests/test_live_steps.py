@@ -14,9 +14,10 @@ from camfilter.errors import CameraLost
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame, Size
 from camfilter.guard import Guard, GuardState, ProtectedFrame
-from camfilter.pipeline import LiveRun, _Newest, _StepThread, fit
+from camfilter.pipeline import LiveRun, _Newest, _StepThread
 from camfilter.protector import Protector
 from camfilter.report import RunReport
+from camfilter.shape import fitted as in_size
 from fakes import FakeFilter, FakeSink, FakeSource, filtered, raw_frame
 
 
@@ -107,10 +108,10 @@ def test_the_picture_of_a_slow_camera_is_current_until_the_next_is_due() -> None
 
 def test_a_picture_of_another_shape_is_fitted_to_the_middle() -> None:
     white = np.full((12, 32, 3), 255, np.uint8)
-    fitted = fit(white, Size(32, 24))
+    fitted = in_size(white, Size(32, 24))
     rows = np.flatnonzero(fitted[:, :, 0].max(axis=1))
     assert (rows[0], rows[-1]) == (6, 17)
-    columns = np.flatnonzero(fit(white.transpose(1, 0, 2), Size(32, 24))[:, :, 0].max(axis=0))
+    columns = np.flatnonzero(in_size(white.transpose(1, 0, 2), Size(32, 24))[:, :, 0].max(axis=0))
     assert (columns[0], columns[-1]) == (11, 19)
 
 

@@ -17,10 +17,11 @@ from camfilter.filter import FaceFilter
 from camfilter.filtered import Filtered
 from camfilter.frames import RawFrame, Size
 from camfilter.guard import Guard, GuardState, ProtectedFrame, check
-from camfilter.pipeline import fit, run_every_frame, run_live
+from camfilter.pipeline import run_every_frame, run_live
 from camfilter.protector import Protector
 from camfilter.report import RunReport
 from camfilter.settings import ChainSettings
+from camfilter.shape import fitted as in_size
 from fakes import (
     FakeFaces,
     FakeFilter,
@@ -419,7 +420,7 @@ def test_a_sink_that_fails_ends_the_run_with_its_error() -> None:
 @pytest.mark.parametrize("size", [Size(32, 24), Size(64, 48), Size(100, 10), Size(1, 1)], ids=str)
 def test_a_picture_is_fitted_whole_and_centred(size: Size) -> None:
     white = np.full((24, 32, 3), 255, np.uint8)
-    fitted = fit(white, size)
+    fitted = in_size(white, size)
     assert Size.of(fitted) == size
     assert fitted.max() == 255
     lit = fitted[:, :, 0] > 0
@@ -431,7 +432,7 @@ def test_a_picture_is_fitted_whole_and_centred(size: Size) -> None:
 
 def test_a_picture_that_fits_is_itself() -> None:
     pixels = noise(32, 24)
-    assert fit(pixels, Size(32, 24)) is pixels
+    assert in_size(pixels, Size(32, 24)) is pixels
 
 
 # The real filter between fake ends.

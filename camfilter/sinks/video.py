@@ -19,9 +19,9 @@ from camfilter.atomic import AtomicFile, one_line
 from camfilter.errors import SinkError
 from camfilter.frames import Pixels, Size
 from camfilter.guard import ProtectedFrame
+from camfilter.shape import even, padded_to_even
 from camfilter.sinks.base import pixels_of
 from camfilter.sinks.closing import ClosedOnExit
-from camfilter.sinks.shape import even, padded_to_even
 
 __all__ = ["VIDEO_SUFFIXES", "VideoSink"]
 

@@ -11,10 +11,10 @@ from camfilter.card import draw_card
 from camfilter.errors import SinkError
 from camfilter.frames import Pixels, Size
 from camfilter.guard import ProtectedFrame
+from camfilter.shape import even, fitted, padded_to_even
 from camfilter.sinks.base import pixels_of
 from camfilter.sinks.closing import ClosedOnExit
 from camfilter.sinks.loopback import STOPPED, tend
-from camfilter.sinks.shape import even, fitted, padded_to_even
 from camfilter.sinks.v4l2 import is_loopback, loopback_nodes, rearm
 
 __all__ = ["Tended", "VirtualCamera", "VirtualCameraSink", "open_pyvirtualcam"]

@@ -1,4 +1,4 @@
-"""Bring a picture to a size that a codec or a virtual camera takes."""
+"""Bring a picture to another size: that of a run, of a codec, of a virtual camera."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ def padded_to_even(pixels: Pixels) -> Pixels:
 
 
 def fitted(pixels: Pixels, size: Size) -> Pixels:
-    """Scale a picture to fit `size` without distortion, centred on black."""
+    """A picture of another size, shrunk or enlarged to fit, centred on black; else itself.
+
+    Args:
+        pixels: (height, width, 3) uint8, BGR.
+        size: of the result.
+    """
     if Size.of(pixels) == size:
         return pixels
     height, width = pixels.shape[:2]
