@@ -34,11 +34,9 @@ class Perturbation:
 
     Attributes:
         delta: (faces, size, size) change of luma in units of [0, 1]; the composition limits it.
-        clean_logits: (faces, 8) what the surrogate answered to the clean faces.
     """
 
     delta: Crops
-    clean_logits: NDArray[np.float32]
 
 
 class FaceChain(Protocol):
@@ -113,7 +111,7 @@ class Chain:
                 )
             )
             picture, momentum = result.stepped, result.momentum
-        return Perturbation(picture - crops, clean_logits)
+        return Perturbation(picture - crops)
 
     def _bounds(self, crops: Crops, masks: Crops) -> tuple[Crops, Crops]:
         if self.settings.projection is Projection.NONE:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import numpy as np
-
 from camfilter.chain import FaceChain
 from camfilter.compose import compose
 from camfilter.faces.base import Face, FaceFinder
@@ -71,8 +69,7 @@ class FaceFilter:
         budget_levels = self.chain.settings.budget_levels
         if not faces:
             times = PartTimes(1e3 * (found - start), 0.0, 0.0, after_ms)
-            no_logits = np.empty((0, 0), np.float32)
-            return Filtered(raw.pixels.copy(), (), no_logits, budget_levels, times)
+            return Filtered(raw.pixels.copy(), (), budget_levels, times)
         perturbation = self.chain.perturb_faces(raw.pixels, faces)
         chained = self._clock()
         pixels = compose(raw.pixels, faces, perturbation, budget_levels)
@@ -80,7 +77,7 @@ class FaceFilter:
         times = PartTimes(
             1e3 * (found - start), 1e3 * (chained - found), 1e3 * (composed - chained), after_ms
         )
-        return Filtered(pixels, faces, perturbation.clean_logits, budget_levels, times)
+        return Filtered(pixels, faces, budget_levels, times)
 
     def measure(self, raw: RawFrame, filtered: Filtered) -> list[FaceMeasure]:
         """What recognisers read in the faces before and after; see `camfilter.meter`."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from camfilter.faces.base import Face
 from camfilter.frames import Pixels
 
@@ -42,13 +39,11 @@ class Filtered:
     Attributes:
         pixels: (height, width, 3) uint8, BGR.
         faces: the faces that were changed.
-        clean_logits: (faces, 8) what the surrogate reads in them before the change.
         budget_levels: greatest change that was allowed, in levels.
         times: how long the parts took.
     """
 
     pixels: Pixels = field(repr=False)
     faces: tuple[Face, ...]
-    clean_logits: NDArray[np.float32]
     budget_levels: int
     times: PartTimes

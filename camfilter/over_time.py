@@ -132,8 +132,7 @@ class ChainOverTime:
         delta = np.stack(
             [self._press() * state.texture * mask for state, mask in zip(worn, masks, strict=True)]
         )
-        means = np.stack([state.beliefs.mean(axis=0) for state in worn])
-        return Perturbation(delta, np.log(np.maximum(means, np.float32(1e-6))))
+        return Perturbation(delta)
 
     def catch_up(self) -> None:
         """Take the stages of the newest frame; they show from the next one on."""

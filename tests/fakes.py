@@ -57,7 +57,7 @@ def raw_frame(index: int = 0, time_s: float | None = None, size: Size | None = N
 def filtered(raw: RawFrame, change: int = 2, faces: Sequence[Face] = ()) -> Filtered:
     """A good answer to a raw frame: every pixel moved by `change` levels."""
     pixels = np.clip(raw.pixels.astype(np.int16) + change, 0, 255).astype(np.uint8)
-    return Filtered(pixels, tuple(faces), np.empty((0, 0), np.float32), 6, PartTimes(1, 2, 3))
+    return Filtered(pixels, tuple(faces), 6, PartTimes(1, 2, 3))
 
 
 class FakeFaces:

@@ -39,7 +39,6 @@ def test_one_stage_is_fgsm() -> None:
     wanted = crops + np.float32(EPSILON) * np.sign(surrogate.gradient(crops, label))
     found = chain(surrogate, chain_length=1).perturb(crops, np.ones_like(crops))
     assert np.allclose(crops + found.delta, wanted, atol=1e-6)
-    assert np.array_equal(found.clean_logits, surrogate.read(crops))
 
 
 def test_each_stage_starts_where_the_one_before_ended() -> None:

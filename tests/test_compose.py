@@ -23,9 +23,7 @@ def change(faces: list[Face], levels: float = BUDGET, seed: int = 0) -> Perturba
     rng = np.random.default_rng(seed)
     masks = np.stack([outline_mask(face, SIZE_PX) for face in faces])
     signs = rng.choice(np.array([-1, 1], np.float32), masks.shape)
-    return Perturbation(
-        (signs * masks * levels / 255).astype(np.float32), np.zeros((len(faces), 8))
-    )
+    return Perturbation((signs * masks * levels / 255).astype(np.float32))
 
 
 def moved(pixels: Pixels, faces: list[Face], perturbation: Perturbation) -> NDArray[np.int16]:
@@ -77,7 +75,7 @@ def test_a_change_is_rounded_to_the_nearest_level_and_not_cut_off() -> None:
     pixels = np.full((100, 100, 3), 100, np.uint8)
     for levels, wanted in ((0.4, 0), (0.6, 1), (-0.6, -1), (-0.4, 0), (2.6, 3), (-2.6, -3)):
         delta = np.full((1, SIZE_PX, SIZE_PX), levels / 255, np.float32)
-        move = moved(pixels, faces, Perturbation(delta, np.zeros((1, 8))))
+        move = moved(pixels, faces, Perturbation(delta))
         assert (move[40:60, 40:60] == wanted).all()
 
 
@@ -86,7 +84,7 @@ def test_black_and_white_stay_within_8_bits() -> None:
     for level, sign in ((0, -1), (3, -1), (252, 1), (255, 1)):
         pixels = np.full((100, 100, 3), level, np.uint8)
         delta = np.full((1, SIZE_PX, SIZE_PX), sign * 6 / 255, np.float32)
-        move = moved(pixels, faces, Perturbation(delta, np.zeros((1, 8))))
+        move = moved(pixels, faces, Perturbation(delta))
         wanted = np.clip(level + sign * 6, 0, 255) - level
         assert (move[45:55, 45:55] == wanted).all()
         assert np.abs(move).max() == abs(wanted)
@@ -96,7 +94,7 @@ def test_a_colour_that_is_full_clips_alone() -> None:
     faces = [face_at(50, 50, 60)]
     pixels = np.full((100, 100, 3), (255, 100, 0), np.uint8)
     delta = np.full((1, SIZE_PX, SIZE_PX), 4 / 255, np.float32)
-    move = moved(pixels, faces, Perturbation(delta, np.zeros((1, 8))))
+    move = moved(pixels, faces, Perturbation(delta))
     assert (move[50, 50] == (0, 4, 4)).all()
 
 
@@ -104,7 +102,7 @@ def test_faces_that_overlap_share_the_budget() -> None:
     faces = [face_at(60, 60, 60), face_at(70, 65, 60, 10), face_at(75, 60, 30)]
     pixels = noise(140, 130)
     delta = np.stack([outline_mask(face, SIZE_PX) for face in faces]) * np.float32(6 / 255)
-    move = moved(pixels, faces, Perturbation(delta, np.zeros((3, 8))))
+    move = moved(pixels, faces, Perturbation(delta))
     assert np.abs(move).max() == BUDGET
     assert (move >= 0).all()
     assert not move[outside(pixels, faces)].any()
@@ -116,7 +114,7 @@ def test_overlapping_faces_keep_the_budget_near_black_and_white(level: int) -> N
     for sign in (-1, 1):
         delta = np.full((2, SIZE_PX, SIZE_PX), sign * 6 / 255, np.float32)
         pixels = np.full((120, 130, 3), level, np.uint8)
-        move = moved(pixels, faces, Perturbation(delta, np.zeros((2, 8))))
+        move = moved(pixels, faces, Perturbation(delta))
         assert move[60, 63, 0] == np.clip(level + sign * 6, 0, 255) - level
 
 
@@ -124,7 +122,7 @@ def test_a_face_that_touches_no_other_keeps_what_it_got() -> None:
     faces = [face_at(40, 50, 50), face_at(160, 50, 50)]
     pixels = noise(200, 100)
     both = change(faces)
-    alone = moved(pixels, faces[:1], Perturbation(both.delta[:1], both.clean_logits[:1]))
+    alone = moved(pixels, faces[:1], Perturbation(both.delta[:1]))
     part = faces[0].box.within(Size.of(pixels)).slices()
     assert np.array_equal(moved(pixels, faces, both)[part], alone[part])
 
@@ -141,9 +139,7 @@ def test_a_number_that_is_not_finite_is_refused(wrong: float) -> None:
 @pytest.mark.parametrize("answers", [0, 1, 3])
 def test_an_answer_for_another_number_of_faces_is_refused(answers: int) -> None:
     faces = [face_at(50, 50, 60), face_at(10, 10, 10)]
-    perturbation = Perturbation(
-        np.zeros((answers, SIZE_PX, SIZE_PX), np.float32), np.zeros((answers, 8))
-    )
+    perturbation = Perturbation(np.zeros((answers, SIZE_PX, SIZE_PX), np.float32))
     with pytest.raises(FilterFault, match="another number of faces"):
         compose(noise(100, 100), faces, perturbation, BUDGET)
 

@@ -87,6 +87,14 @@ def test_leakage_is_the_same_for_the_same_seed() -> None:
     assert first == second
 
 
+def test_readers_of_the_same_clips_are_dealt_alike_though_one_missed_some() -> None:
+    labels = LABELS * 8
+    readings = [np.full(4, LABELS.index(label)) for label in labels]
+    all_but_one = [*readings[:-1], np.empty(0, np.int64)]
+    dealt, missed = (leakage(labels, one, 3, seed=0).dealt_bits for one in (readings, all_but_one))
+    assert np.corrcoef(dealt, missed)[0, 1] > 0.9
+
+
 def test_entropy_of_a_reading() -> None:
     assert entropy_bits(np.array([0.5, 0.25, 0.25])) == pytest.approx(1.5)
     assert entropy_bits(np.array([1.0, 0.0, 0.0])) == 0.0

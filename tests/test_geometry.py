@@ -17,7 +17,6 @@ from camfilter.geometry import FollowedMask, cut_crop, fit_similarity, frame_to_
 from fakes import face_at, noise, similarity
 
 SIZE_PX = 48
-NO_LOGITS = np.zeros((1, 8), np.float32)
 
 
 def apply(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,7 +217,7 @@ def test_what_was_put_on_a_face_is_seen_there_again(
     rough = rng.normal(0, 1, (SIZE_PX, SIZE_PX)).astype(np.float32)
     delta = np.sign(cv2.GaussianBlur(rough, (0, 0), 1.2)) * mask * np.float32(6 / 255)
     pixels = np.full((700, 800, 3), 120, np.uint8)
-    composed = compose(pixels, [face], Perturbation(delta[None], NO_LOGITS), 6)
+    composed = compose(pixels, [face], Perturbation(delta[None]), 6)
     seen = cut_crop(composed, face, SIZE_PX) - cut_crop(pixels, face, SIZE_PX)
     inside = mask > 0.5
     likeness = np.corrcoef(seen[inside], delta[inside])[0, 1]
@@ -241,7 +240,7 @@ def test_any_face_can_be_cut_masked_and_put_back(
     face = face_at(x, y, side_px, roll_deg)
     crop, mask = cut_crop(pixels, face, SIZE_PX), outline_mask(face, SIZE_PX)
     assert ((crop >= 0) & (crop <= 1)).all()
-    change = Perturbation((mask * np.float32(6 / 255))[None], NO_LOGITS)
+    change = Perturbation((mask * np.float32(6 / 255))[None])
     moved = compose(pixels, [face], change, 6).astype(int) - pixels
     assert np.abs(moved).max() <= 6
     outside = np.ones((83, 97), bool)

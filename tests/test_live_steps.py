@@ -212,7 +212,7 @@ def test_the_writer_waits_for_a_frame_each_time() -> None:
 
     steps.run.write = three  # type: ignore[method-assign]
     steps.run.run()
-    assert ready.calls == [pytest.approx(1.5 / 20), "clear", 0.2, "clear", 0.2, "clear"]
+    assert ready.calls == [pytest.approx(1.5 / 20), "clear", 0.1, "clear", 0.1, "clear"]
 
 
 def test_a_new_picture_ends_the_writers_wait() -> None:

@@ -439,16 +439,6 @@ def test_a_new_face_wears_the_lost_texture_in_its_first_frame_and_after_a_cut_it
     assert works._worn[1].texture.max() < 0.5
 
 
-def test_the_clean_reading_is_the_mean_of_all_surrogates() -> None:
-    members = [LinearSurrogate(16), LinearSurrogate(16, seed=2)]
-    works = ChainOverTime(Ensemble(members), ChainSettings())
-    faces = [replace(face_at(40 + 60 * i, 50, 40), track=i) for i in range(3)]
-    found = works.perturb_faces(noise(240, 120), faces)
-    assert found.clean_logits.shape == (3, 8)
-    wanted = [state.beliefs.mean(axis=0) for state in works._worn.values()]
-    assert np.exp(found.clean_logits) == pytest.approx(np.stack(wanted), abs=1e-5)
-
-
 def test_between_turned_and_not_the_step_is_in_between() -> None:
     works = ChainOverTime(
         Ensemble([LinearSurrogate(16), LinearSurrogate(16, seed=2)]), ChainSettings()

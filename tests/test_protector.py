@@ -35,7 +35,7 @@ def protector(*filters: object, **options: int) -> tuple[Protector, Guard, RunRe
 
 
 def result_of(pixels: object, *faces: object) -> Filtered:
-    return Filtered(pixels, faces, np.zeros((0, 8), np.float32), 6, PartTimes(1, 1, 1))  # type: ignore[arg-type]
+    return Filtered(pixels, faces, 6, PartTimes(1, 1, 1))  # type: ignore[arg-type]
 
 
 def shown(guard: Guard, raw: RawFrame) -> GuardState:
@@ -326,9 +326,7 @@ def test_nothing_is_asked_of_a_filter_that_was_closed_meanwhile() -> None:
 def test_an_earlier_raw_frame_is_known_again() -> None:
     raws = [raw_frame(index) for index in range(2)]
     face = face_at(16, 12, 16)
-    old = Filtered(
-        raws[0].pixels.copy(), (face,), np.zeros((0, 8), np.float32), 255, PartTimes(1, 1, 1)
-    )
+    old = Filtered(raws[0].pixels.copy(), (face,), 255, PartTimes(1, 1, 1))
     takes, _, report = protector(FakeFilter(filtered, old))
     for raw in raws:
         takes.take(raw)

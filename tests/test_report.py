@@ -35,8 +35,7 @@ def measure(
 
 def result(*faces: object, times: PartTimes | None = None) -> Filtered:
     pixels = np.zeros((4, 4, 3), np.uint8)
-    logits = np.zeros((len(faces), 8), np.float32)
-    return Filtered(pixels, faces, logits, 6, times or PartTimes(1, 2, 3))  # type: ignore[arg-type]
+    return Filtered(pixels, faces, 6, times or PartTimes(1, 2, 3))  # type: ignore[arg-type]
 
 
 @given(st.lists(st.floats(1e-3, 9e4), min_size=1, max_size=300))

@@ -36,7 +36,7 @@ def test_a_change_is_seen_as_the_frame_shows_it(size_px: int) -> None:
     texture = np.random.default_rng(0).normal(0, 6 / 255, (48, 48)).astype(np.float32)
     texture *= outline_mask(face, 48)
     grey = np.full((240, 320, 3), 128, np.uint8)
-    worn = Perturbation(texture[None], np.zeros((1, 8), np.float32))
+    worn = Perturbation(texture[None])
     changed = compose(grey, [face], worn, budget_levels)
     shown = cut_crop(changed, face, size_px) - cut_crop(grey, face, size_px)
     seen = STRAIGHT.see_change(texture, size_px, budget_levels / 255)

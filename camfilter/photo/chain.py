@@ -65,8 +65,7 @@ class PhotoChain:
             for first in range(0, len(faces), _FACES_AT_ONCE)
         ]
         delta = np.concatenate([some.delta for some in found])
-        logits = np.concatenate([some.clean_logits for some in found])
-        return Perturbation(delta * np.float32(self._asked.amplification), logits)
+        return Perturbation(delta * np.float32(self._asked.amplification))
 
     def catch_up(self) -> None:
         """Nothing waits: pictures have nothing to do with each other."""

@@ -120,7 +120,9 @@ def leakage(
 
     Args:
         labels: of each clip.
-        readings: index of the class that was read in each frame, for each clip.
+        readings: index of the class that was read in each frame, for each clip; clips in which
+            nothing was read count for nothing, but labels are dealt to them, too, so that all
+            readers of the same clips are dealt alike.
         classes: number of classes that could be read.
         seed: of the dealing.
     """
@@ -260,8 +262,8 @@ def _leakage(
     clips: Sequence[ClipReadings], name: str, classes: int, seed: int
 ) -> dict[str, Any] | None:
     answers = [(clip.label, _answers(getattr(clip, name))) for clip in clips]
-    told = [(label, read) for label, read in answers if label is not None and len(read)]
-    if not told:
+    told = [(label, read) for label, read in answers if label is not None]
+    if not any(len(read) for _, read in told):
         return None
     return leakage([t[0] for t in told], [t[1] for t in told], classes, seed).as_json()
 

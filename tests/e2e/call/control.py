@@ -47,7 +47,7 @@ class RandomControl:
         pixels = raw.copy()
         for _ in range(_TRIALS):
             delta = patterns * np.float32(amplitude)
-            pixels = compose(raw, faces, Perturbation(delta, filtered.clean_logits), budget)
+            pixels = compose(raw, faces, Perturbation(delta), budget)
             energy = _energy(raw, pixels)
             if not energy or abs(energy / wanted - 1) < 0.01 or amplitude >= most:
                 break
