@@ -88,7 +88,7 @@ def test_leakage_is_the_same_for_the_same_seed() -> None:
 
 
 def test_readers_of_the_same_clips_are_dealt_alike_though_one_missed_some() -> None:
-    labels = LABELS * 8
+    labels = LABELS * 40
     readings = [np.full(4, LABELS.index(label)) for label in labels]
     all_but_one = [*readings[:-1], np.empty(0, np.int64)]
     dealt, missed = (leakage(labels, one, 3, seed=0).dealt_bits for one in (readings, all_but_one))
