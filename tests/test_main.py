@@ -153,13 +153,15 @@ def test_the_workers_of_a_batch_end_with_it(tmp_path: Path, number: signal.Signa
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_while_it_starts_is_silent(tmp_path: Path, number: signal.Signals) -> None:
     for pause_s in (0.02, 0.06, 0.1, 0.15, 0.2):
-        process = begun(tmp_path, "ctl", "status")
+        process = begun(tmp_path, "run", "-i", "demo", "-o", "out.mp4", *SLOW)
         until(partial(takes_signals, process.pid), process)
-        time.sleep(pause_s)
+        time.sleep(pause_s)  # not for luck: wherever it is by then, it ends alike
         process.send_signal(number)
-        status, _, err = ended(process)
-        if (status, err) != (-number, ""):  # it was over already, and Python ended
-            assert (status, err) == (128 + number, "")
+        status, *said = ended(process)
+        assert said == ["", ""]
+        # Where Ctrl+C meets code that was run from a string, as dataclasses have it, Python ends
+        # itself by SIGINT in the end, whatever status it was given; shells call that 130, too.
+        assert status == 128 + number or (number, status) == (signal.SIGINT, -number)
 
 
 def takes_signals(pid: int) -> bool:
