@@ -72,7 +72,7 @@ def test_the_label_stays_frozen_though_the_reading_flips() -> None:
     levels=st.integers(0, 80),
     length=st.integers(1, 12),
     momentum=st.floats(0, 1),
-    step=st.one_of(st.none(), st.integers(0, 255)),
+    step=st.one_of(st.none(), st.integers(1, 255)),
     mode=st.sampled_from(["untargeted", "hide", "neutral"]),
     seed=st.integers(0, 9),
 )
