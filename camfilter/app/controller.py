@@ -104,7 +104,7 @@ class Controller:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._filter: LiveFilter | None = None
-        self._ran = _Ran()
+        self._ran_on = _RanOn()
         self._sink: PersistentSink | None = None
         self._watchers: Watchers | None = None
         self._watched_device = ""
@@ -155,7 +155,7 @@ class Controller:
         shown, sink, live = self._shown, self._sink, self._filter
         changes = shown is not None and shown.state in (GuardState.PROTECTED, GuardState.HOLDING)
         latest = self._report.latest[0] if changes and self._report.latest else None
-        ran = _ran(live) if live else self._ran
+        ran_on = _RanOn.of(live) if live else self._ran_on
         attacked = latest.attacked if latest else None
         held_out = latest.held_out if latest else None
         state, reason = self._seen(shown, now_s)
@@ -165,7 +165,7 @@ class Controller:
             settings=self.settings,
             fps=float(sum(now_s - written_s <= 1 for written_s in tuple(self._written_s))),
             latency_ms=self._report.latency_ms,
-            provider=ran.provider,
+            provider=ran_on.provider,
             faces=self._report.faces_now if changes else 0,
             before=attacked.before if attacked else None,
             after=attacked.after if attacked else None,
@@ -173,12 +173,12 @@ class Controller:
             watched=self._watched(),
             sink=sink.name if sink else self.settings.sink,
             sink_fault=sink.fault if sink else "",
-            surrogate=ran.surrogate,
+            surrogate=ran_on.surrogate,
             config_fault=self._config_fault,
             held_out_before=held_out.before if held_out else None,
             held_out_after=held_out.after if held_out else None,
             eased=live.eased if live else "",
-            frames_eased=ran.frames_eased,
+            frames_eased=ran_on.frames_eased,
             verdict=judge(latest, self.settings).text if latest else "",
         )
 
@@ -231,7 +231,7 @@ class Controller:
                 self._feed(source, protector, on_frame)
         finally:
             protector.close()
-            self._ran = _ran(self._filter)
+            self._ran_on = _RanOn.of(self._filter)
             self._filter = None  # its models are not kept until the collector comes by
 
     def _feed(
@@ -335,16 +335,17 @@ class _Watched(Protector):
 
 
 @dataclass(frozen=True, slots=True)
-class _Ran:
+class _RanOn:
     """What a filter ran on, and how often it spent less; known once the run is over, too."""
 
     provider: str = ""
     surrogate: str = ""
     frames_eased: int = 0
 
-
-def _ran(live: LiveFilter | None) -> _Ran:
-    return _Ran(live.provider, live.surrogate, live.frames_eased) if live else _Ran()
+    @classmethod
+    def of(cls, live: LiveFilter | None) -> _RanOn:
+        """What a filter runs on now; nothing where there is none."""
+        return cls(live.provider, live.surrogate, live.frames_eased) if live else cls()
 
 
 def _kind(sink: str) -> str:
